@@ -1,0 +1,67 @@
+"""The figures of a run as they stand in report.json: results on the test split, digests, statistics, versions."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Normalisation(_Record):
+    """(pixel * scale - mean) / standard_deviation, per channel; mean and deviation are of pixels in 0..1."""
+
+    mean: tuple[float, ...]
+    standard_deviation: tuple[float, ...]
+    scale: float = 1 / 255
+
+
+class Digests(_Record):
+    """Each "sha256:<hex>". The configuration's leaves paths out."""
+
+    weights: str
+    architecture: str
+    data: str
+    configuration: str
+
+
+class Statistics(_Record):
+    """Of the training images, and of the network's confidence on held-out images; for noticing drift later."""
+
+    input_mean: tuple[float, ...]  # per channel, of pixels in 0..1
+    input_standard_deviation: tuple[float, ...]
+    class_frequencies: tuple[float, ...]  # shares, in the order of the labels
+    confidence_histogram: tuple[float, ...]  # shares of held-out images in ten equal bins of the highest probability
+
+
+class ClassReport(_Record):
+    """One class of the test split."""
+
+    label: str
+    precision: float
+    recall: float
+    f1: float
+    count: int  # images of this class
+
+
+class RunReport(_Record):
+    """Everything in report.json. accuracy, loss, count, per_class and confusion_matrix are of the test split."""
+
+    accuracy: float
+    loss: float
+    count: int
+    per_class: tuple[ClassReport, ...]
+    confusion_matrix: tuple[tuple[int, ...], ...]  # [true class][answered class]
+    labels: tuple[str, ...]
+    epochs: int
+    best_epoch: int  # counted from 1: whose weights were kept, by the validation split
+    validation_accuracy: float | None  # None when nothing was held out
+    normalisation: Normalisation
+    statistics: Statistics
+    digests: Digests
+    source_revision: str
+    versions: dict[str, str]
+    machine: dict[str, str]
+    train_seconds: float
+    images_per_second: float
