@@ -1,0 +1,1 @@
+"""The model contract: what training, export, serving and clients of one model must agree on."""
