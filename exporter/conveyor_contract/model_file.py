@@ -69,12 +69,10 @@ class ModelFile:
 def read_model_file(path: Path) -> ModelFile:
     """Reads the outline of an ONNX file. Raises ContractError if it cannot be read or is not ONNX."""
     try:
-        with (
-            path.open("rb") as file,
-            mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped,
-            memoryview(mapped) as data,
-        ):
-            return _read(path, data)
+        with path.open("rb") as file:
+            # Not closed by hand: while an error is on its way up, its frames still hold slices of the map.
+            mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        return _read(path, memoryview(mapped))
     except FileNotFoundError as error:
         raise ContractError(f"{path} does not exist.") from error
     except OSError as error:
@@ -91,12 +89,12 @@ def write_contract(
     Sets the contract's model digest and the seal, and replaces any that source carried. Raises ContractError if
     the contract is not whole or source is not ONNX.
     """
-    with memoryview(source) as data:
-        try:
-            kept = b"".join(_without_our_metadata(data))
-            digest = _model_digest(data)
-        except ValueError as error:
-            raise ContractError(f"the model to be written to {target} is not ONNX ({error}).") from error
+    data = memoryview(source)
+    try:
+        kept = b"".join(_without_our_metadata(data))
+        digest = _model_digest(data)
+    except ValueError as error:
+        raise ContractError(f"the model to be written to {target} is not ONNX ({error}).") from error
     sealed = model_pb2.ModelContract()
     sealed.CopyFrom(contract)
     sealed.provenance.model_digest = digest
