@@ -1,0 +1,1 @@
+"""The `conveyor` command: a thin, lazy dispatcher over the other packages."""

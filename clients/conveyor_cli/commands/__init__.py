@@ -1,0 +1,1 @@
+"""One module a command: SUMMARY, EXAMPLE, Settings and run(settings)."""
