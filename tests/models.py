@@ -9,8 +9,9 @@ from onnx import TensorProto, helper, numpy_helper
 
 from conveyor.v1 import model_pb2
 from conveyor_contract.contract import SCHEMA_VERSION
+from conveyor_contract.digests import row_digest
 from conveyor_contract.model_file import write_contract
-from conveyor_contract.preprocessing import Preprocessor, encode_png, row_digest
+from conveyor_contract.preprocessing import Preprocessor, encode_png
 
 OPSET = 18
 IR_VERSION = 10
@@ -35,6 +36,7 @@ def write_tiny_model(
     """
     generator = np.random.default_rng(seed)
     weights = generator.normal(0, 0.5, (height * width * channels, classes)).astype(np.float32)
+    weights -= weights.mean(axis=0)  # else one class has the largest sum and wins on every image of noise
     graph = tiny_graph(weights, (height, width, channels)).SerializeToString()
     preprocessor = Preprocessor(
         height=height,
@@ -80,9 +82,7 @@ def tiny_graph(weights: np.ndarray, row_shape: tuple[int, int, int]) -> onnx.Mod
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
 
 
-def tiny_contract(
-    name: str, classes: int, preprocessor: Preprocessor, max_batch_size: int
-) -> model_pb2.ModelContract:
+def tiny_contract(name: str, classes: int, preprocessor: Preprocessor, max_batch_size: int) -> model_pb2.ModelContract:
     """A contract with every field that serving reads."""
     batch = model_pb2.Dimension(symbol="batch")
     row = [model_pb2.Dimension(size=size) for size in preprocessor.row_shape]
