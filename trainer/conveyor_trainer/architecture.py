@@ -1,0 +1,93 @@
+"""An architecture: the input's size and the layers, validated as a whole."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from typing import Literal
+
+from conveyor.v1 import model_pb2
+from conveyor_contract.preprocessing import Preprocessor
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, field_validator, model_validator
+
+from conveyor_trainer.layers import Layer, LayerBase, Residual, activation_of
+
+Shape = tuple[int, ...]  # (C, H, W), (C, L) or (N,): never with the batch axis
+
+
+class Architecture(BaseModel):
+    """A network in the field's words. `input` reads HxWxC for images and CxL for signals."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
+    description: str = ""
+    input: str
+    # What `units: classes` means where no data say it.
+    classes: PositiveInt | None = None
+    layers: tuple[Layer, ...] = Field(min_length=1)
+
+    @field_validator("input")
+    @classmethod
+    def _input_reads_as_sizes(cls, value: str) -> str:
+        if not re.fullmatch(r"[1-9]\d*(x[1-9]\d*){1,2}", value):
+            raise ValueError(f"must read HxWxC for images, such as 28x28x1, or CxL for signals, got {value!r}")
+        sizes = value.split("x")
+        if len(sizes) == 3 and sizes[2] not in ("1", "3"):
+            raise ValueError(f"images have 1 channel (grey) or 3 (red, green, blue), got {sizes[2]}")
+        return value
+
+    @model_validator(mode="after")
+    def _softmax_only_at_the_end(self) -> Architecture:
+        for layer in _all_layers(self.layers):
+            if activation_of(layer) == "softmax" and layer is not self.layers[-1]:
+                raise ValueError(f"softmax belongs to the last layer only, found in {layer_place(layer)}")
+        return self
+
+    @property
+    def input_shape(self) -> Shape:
+        """(C, H, W) for images, (C, L) for signals."""
+        sizes = tuple(int(size) for size in self.input.split("x"))
+        return (sizes[2], sizes[0], sizes[1]) if len(sizes) == 3 else sizes
+
+    @property
+    def task(self) -> Literal["classification", "regression"]:
+        """A softmax at the end makes a classifier; anything else answers with values."""
+        return "classification" if activation_of(self.layers[-1]) == "softmax" else "regression"
+
+    def with_classes(self, classes: int) -> Architecture:
+        """The same layers for so many classes."""
+        return self.model_copy(update={"classes": classes})
+
+    def preprocessor(self) -> Preprocessor:
+        """What is done to any image before this network sees it. Only for image inputs."""
+        channels, height, width = self.input_shape
+        grey = channels == 1
+        colour = model_pb2.COLOUR_MODE_GRAYSCALE if grey else model_pb2.COLOUR_MODE_RGB
+        return Preprocessor(height=height, width=width, colour_mode=colour)
+
+    def digest(self) -> str:
+        """sha256 of what the layers compute: descriptions and line numbers left out."""
+        content = self.model_dump(mode="json", exclude={"description"}, exclude_defaults=True)
+        content["layers"] = [_typed(layer) for layer in self.layers]
+        return "sha256:" + hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def layer_place(layer: LayerBase) -> str:
+    """Where a layer stands, for error messages: its type and, when read from a file, its line."""
+    kind = str(getattr(layer, "type", "layer"))
+    return f"{kind} (line {layer.line})" if layer.line else kind
+
+
+def _all_layers(layers: tuple[Layer, ...]) -> list[LayerBase]:
+    found: list[LayerBase] = []
+    for layer in layers:
+        found.append(layer)
+        if isinstance(layer, Residual):
+            found.extend(_all_layers(layer.layers))
+    return found
+
+
+def _typed(layer: LayerBase) -> dict[str, object]:
+    return layer.model_dump(mode="json", exclude_none=True)
