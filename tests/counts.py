@@ -1,0 +1,19 @@
+"""How often each repeated test repeats: small for `make test`, in full for `make test-full`. The one table of both."""
+
+import os
+
+# name: (make test, make test-full)
+_COUNTS = {
+    "random architectures": (40, 400),
+    "mutated model files": (300, 5000),
+    "mutated images": (300, 10000),
+    "batch arithmetic examples": (100, 2000),
+    "cancellation interleavings": (50, 1000),
+    "drain rounds": (2, 50),
+}
+
+
+def count(name: str) -> int:
+    """The number of repetitions for the suite that runs now."""
+    small, full = _COUNTS[name]
+    return full if os.environ.get("CONVEYOR_TEST_COUNTS") == "full" else small
