@@ -7,10 +7,10 @@ import json
 import re
 from typing import Literal
 
-from conveyor.v1 import model_pb2
-from conveyor_contract.preprocessing import Preprocessor
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, field_validator, model_validator
 
+from conveyor.v1 import model_pb2
+from conveyor_contract.preprocessing import Preprocessor
 from conveyor_trainer.layers import Layer, LayerBase, Residual, activation_of
 
 Shape = tuple[int, ...]  # (C, H, W), (C, L) or (N,): never with the batch axis

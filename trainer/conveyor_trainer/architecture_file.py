@@ -148,7 +148,11 @@ def _explain(error: ValidationError, content: dict[str, Any]) -> str:
 
 
 def _spelled(layer: Layer) -> str | dict[str, Any]:
-    settings = layer.model_dump(mode="json", exclude={"type", "layers"}, exclude_defaults=True)
+    settings = {
+        key: value[0] if isinstance(value, list) and len(set(value)) == 1 else value
+        for key, value in layer.model_dump(mode="json", exclude={"type", "layers"}, exclude_defaults=True).items()
+    }
+    settings = {key: value for key, value in settings.items() if value != type(layer).model_fields[key].default}
     if isinstance(layer, Residual):
         settings["layers"] = [_spelled(inner) for inner in layer.layers]
     return {layer.type: settings} if settings else layer.type

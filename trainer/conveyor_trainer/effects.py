@@ -1,6 +1,6 @@
 """What one layer does to a shape: output shape, parameters, multiply-accumulates, each with its formula.
 
-One function a layer type; `effect_of` finds it. Messages of ArchitectureError lack the layer's place: shapes.py adds it.
+One function a layer type; `effect_of` finds it. Messages of LayerMisfit lack the layer's place: shapes.py adds it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from math import prod
 from typing import Any
 
 from conveyor_trainer.architecture import Shape
-from conveyor_trainer.errors import ArchitectureError
+from conveyor_trainer.errors import LayerMisfit
 from conveyor_trainer.layers import (
     Convolution,
     Dense,
@@ -38,7 +38,7 @@ class Effect:
 
 
 def effect_of(layer: LayerBase, shape: Shape, classes: int | None) -> Effect:
-    """What `layer` makes of `shape`. Raises ArchitectureError when the layer cannot take it."""
+    """What `layer` makes of `shape`. Raises LayerMisfit when the layer cannot take it."""
     kind = str(getattr(layer, "type", ""))
     if kind == "dense":
         assert isinstance(layer, Dense)
@@ -51,18 +51,18 @@ def projection_effect(layer: Residual, before: Shape, after: Shape) -> Effect | 
     if before == after and layer.shortcut != "projection":
         return None
     if layer.shortcut == "identity":
-        raise ArchitectureError(
+        raise LayerMisfit(
             f"shortcut identity needs equal shapes, but the block turns C x H x W {before} into {after}: "
             "use shortcut auto or projection"
         )
     if len(before) != len(after) or len(before) < 2:
-        raise ArchitectureError(f"the block turns {before} into {after}: no 1x1 convolution can do the same")
+        raise LayerMisfit(f"the block turns {before} into {after}: no 1x1 convolution can do the same")
     windows = []
     for size, wanted in zip(before[1:], after[1:], strict=True):
         stride = -(-size // wanted)
         windows.append(window(size, 1, stride=stride, padding="valid"))
         if windows[-1].output != wanted:
-            raise ArchitectureError(
+            raise LayerMisfit(
                 f"the block turns a size of {size} into {wanted}, which a 1x1 convolution with a stride cannot do: "
                 "use padding same inside the block"
             )
@@ -81,7 +81,7 @@ def _convolution(layer: Any, shape: Shape) -> Effect:
     groups: int = getattr(layer, "groups", 1)
     channels, places = shape[0], [w.output for w in windows]
     if channels % groups or layer.filters % groups:
-        raise ArchitectureError(
+        raise LayerMisfit(
             f"groups {groups} must divide both the {channels} channels that come in and the {layer.filters} filters"
         )
     weights = prod(layer.kernel_size) * (channels // groups) * layer.filters
@@ -138,17 +138,15 @@ def _global_pool(layer: Any, shape: Shape) -> Effect:
 def _flatten(layer: Any, shape: Shape) -> Effect:
     length = prod(shape)
     windows = tuple(Window(size=size, kernel=size) for size in shape[1:])
-    return Effect(
-        output_shape=(length,), windows=windows, formula=f"{' x '.join(map(str, shape))} = {length}"
-    )
+    return Effect(output_shape=(length,), windows=windows, formula=f"{' x '.join(map(str, shape))} = {length}")
 
 
 def _dense(layer: Dense, shape: Shape, classes: int | None) -> Effect:
     if len(shape) != 1:
-        raise ArchitectureError(f"dense takes a flat vector, but C x H x W {shape} comes in: put flatten before it")
+        raise LayerMisfit(f"dense takes a flat vector, but C x H x W {shape} comes in: put flatten before it")
     units = classes if layer.units == "classes" else layer.units
     if units is None:
-        raise ArchitectureError("`units: classes` needs to know how many: add `classes:` to the file or give data")
+        raise LayerMisfit("`units: classes` needs to know how many: add `classes:` to the file or give data")
     weights, bias = shape[0] * units, units if layer.use_bias else 0
     return Effect(
         output_shape=(units,),
@@ -191,7 +189,7 @@ def _slide(
     layer: Convolution | Pool, shape: Shape, kernel: Shape, strides: Shape, dilation: Shape
 ) -> tuple[Window, ...]:
     _need_axes(layer.axes, shape)
-    if layer.padding == "valid" or layer.padding == "same":
+    if isinstance(layer.padding, str):
         paddings: tuple[Any, ...] = (layer.padding,) * layer.axes
     else:
         paddings = layer.padding
@@ -202,7 +200,7 @@ def _slide(
 def _need_axes(axes: int, shape: Shape) -> None:
     if len(shape) != axes + 1:
         wanted = "an image (C x H x W)" if axes == 2 else "a signal (C x L)"
-        raise ArchitectureError(f"this layer takes {wanted}, but {shape} comes in")
+        raise LayerMisfit(f"this layer takes {wanted}, but {shape} comes in")
 
 
 def _window_formula(windows: tuple[Window, ...]) -> str:

@@ -11,6 +11,10 @@ class ArchitectureError(TrainerError):
     """An architecture file that cannot be read, or layers that do not fit together; names layer and line."""
 
 
+class LayerMisfit(Exception):  # noqa: N818  # never reaches a user: shapes.py turns it into an ArchitectureError
+    """A layer that cannot take what comes in; the text does not yet say which layer."""
+
+
 class DataError(TrainerError):
     """A data set that is missing, truncated or does not fit the architecture; names the file and both numbers."""
 
@@ -19,7 +23,7 @@ class RunError(TrainerError):
     """A run folder that is absent, unfinished, damaged or already taken."""
 
 
-class TrainingStopped(TrainerError):
+class TrainingStoppedError(TrainerError):
     """Training was interrupted and its state saved; the text says how to go on."""
 
 

@@ -39,15 +39,23 @@ class WindowLayer(LayerBase):
             raise ValueError(f"must be one number or {cls.axes}, got {len(value)}")
         return value
 
+    @field_validator("padding", mode="before", check_fields=False)
+    @classmethod
+    def _padding_is_known(cls, value: Any) -> Any:
+        numbers = value if isinstance(value, list | tuple) else [value]
+        if value not in ("valid", "same") and not all(isinstance(n, int) and n >= 0 for n in numbers):
+            raise ValueError(f"must be valid, same or a number of at least 0, got {value!r}")
+        return value
+
 
 class Convolution(WindowLayer):
     """What all convolutions share. `same` follows Keras: output = ceil(size / stride), odd padding goes last."""
 
     filters: PositiveInt
     kernel_size: Sizes
-    strides: Sizes = Field(default=1, validate_default=True)  # type: ignore[assignment]  # expanded to all axes
+    strides: Sizes = Field(default=1, validate_default=True)
     padding: Padding = "valid"
-    dilation: Sizes = Field(default=1, validate_default=True)  # type: ignore[assignment]  # expanded to all axes
+    dilation: Sizes = Field(default=1, validate_default=True)
     use_bias: bool = True
     activation: ActivationName = "linear"
 
@@ -77,7 +85,7 @@ class DepthwiseSeparableConv2D(Convolution):
 class Pool(WindowLayer):
     """What all pooling layers share. The stride is the window unless given."""
 
-    pool_size: Sizes = Field(default=2, validate_default=True)  # type: ignore[assignment]  # expanded to all axes
+    pool_size: Sizes = Field(default=2, validate_default=True)
     strides: Sizes | None = None
     padding: Padding = "valid"
 

@@ -1,11 +1,11 @@
 """A run: the folder that training leaves behind, read back for evaluation and export.
 
-    config.yaml          what was asked for: data set, recipe, seeds (RunConfig)
-    architecture.yaml    the layers, with the number of classes filled in
-    weights.safetensors  the chosen weights
-    metrics.csv          one line an epoch
-    report.json          results, digests, statistics, versions (RunReport)
-    checkpoints/         the state to resume from
+config.yaml          what was asked for: data set, recipe, seeds (RunConfig)
+architecture.yaml    the layers, with the number of classes filled in
+weights.safetensors  the chosen weights
+metrics.csv          one line an epoch
+report.json          results, digests, statistics, versions (RunReport)
+checkpoints/         the state to resume from
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from conveyor_contract.preprocessing import Preprocessor
-
 from conveyor_trainer.architecture import Architecture
 from conveyor_trainer.config import RunConfig
 from conveyor_trainer.report import Digests, Normalisation, RunReport, Statistics

@@ -12,24 +12,24 @@ from math import prod
 
 from conveyor_trainer.architecture import Architecture, Shape
 from conveyor_trainer.effects import Effect, effect_of, projection_effect
-from conveyor_trainer.errors import ArchitectureError
+from conveyor_trainer.errors import ArchitectureError, LayerMisfit
 from conveyor_trainer.layers import Layer, LayerBase, Residual
 from conveyor_trainer.windows import Window
 
 
 @dataclass(frozen=True, kw_only=True)
-class Field:
+class ReceptiveField:
     """The receptive field: the patch of input values, `size` an axis, that one value depends on."""
 
     size: tuple[int, ...]
     jump: tuple[int, ...]  # input values between neighbouring outputs
 
-    def after(self, windows: tuple[Window, ...]) -> Field:
+    def after(self, windows: tuple[Window, ...]) -> ReceptiveField:
         """The field once these windows have slid over the present values."""
         if len(windows) != len(self.size):
             return self
         size = tuple(r + (w.span - 1) * j for r, w, j in zip(self.size, windows, self.jump, strict=True))
-        return Field(size=size, jump=tuple(w.stride * j for w, j in zip(windows, self.jump, strict=True)))
+        return ReceptiveField(size=size, jump=tuple(w.stride * j for w, j in zip(windows, self.jump, strict=True)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +66,7 @@ class _Walk:
     """Where the walk has come to."""
 
     shape: Shape
-    field: Field
+    reach: ReceptiveField
     classes: int | None
     counts: Counter[str] = field(default_factory=Counter)
     names: set[str] = field(default_factory=set)
@@ -75,8 +75,8 @@ class _Walk:
 def plan(architecture: Architecture) -> tuple[Step, ...]:
     """Every layer's step. Raises ArchitectureError naming the layer and line where shapes do not fit or vanish."""
     shape = architecture.input_shape
-    start = Field(size=(1,) * (len(shape) - 1), jump=(1,) * (len(shape) - 1))
-    walk = _Walk(shape=shape, field=start, classes=architecture.classes)
+    start = ReceptiveField(size=(1,) * (len(shape) - 1), jump=(1,) * (len(shape) - 1))
+    walk = _Walk(shape=shape, reach=start, classes=architecture.classes)
     steps = tuple(_step(layer, walk, architecture.name) for layer in architecture.layers)
     if len(walk.shape) != 1:
         raise ArchitectureError(
@@ -98,18 +98,16 @@ def spell(shape: Shape) -> str:
 
 def _step(layer: Layer, walk: _Walk, source: str) -> Step:
     name = _name(layer, walk, source)
-    before, field_before = walk.shape, walk.field
+    before, reach_before = walk.shape, walk.reach
     try:
         if isinstance(layer, Residual):
             return _residual_step(layer, name, walk, source)
         effect = effect_of(layer, before, walk.classes)
-    except ArchitectureError as error:
-        if str(error).startswith(source):  # already placed, by a layer inside this one
-            raise
+    except LayerMisfit as error:
         line = f" line {layer.line}" if layer.line else ""
         raise ArchitectureError(f"{source}{line}: {name}: {error}") from error
     walk.shape = effect.output_shape
-    walk.field = field_before.after(effect.windows)
+    walk.reach = reach_before.after(effect.windows)
     return Step(
         name=name,
         layer=layer,
@@ -117,7 +115,7 @@ def _step(layer: Layer, walk: _Walk, source: str) -> Step:
         output_shape=effect.output_shape,
         parameters=effect.parameters,
         macs=effect.macs,
-        receptive_field=walk.field.size,
+        receptive_reach=walk.reach.size,
         effect=effect,
         warnings=_dropped(name, effect.windows),
     )
@@ -125,10 +123,10 @@ def _step(layer: Layer, walk: _Walk, source: str) -> Step:
 
 def _residual_step(layer: Residual, name: str, walk: _Walk, source: str) -> Step:
     before = walk.shape
-    inner = _Walk(shape=before, field=walk.field, classes=walk.classes)
+    inner = _Walk(shape=before, reach=walk.reach, classes=walk.classes)
     children = tuple(_step(child, inner, source) for child in layer.layers)
     projection = projection_effect(layer, before, inner.shape)
-    walk.shape, walk.field = inner.shape, inner.field
+    walk.shape, walk.reach = inner.shape, inner.reach
     formula = f"{spell(before)} -> {spell(inner.shape)}, shortcut {'projected' if projection else 'as it is'}"
     return Step(
         name=name,
@@ -137,7 +135,7 @@ def _residual_step(layer: Residual, name: str, walk: _Walk, source: str) -> Step
         output_shape=inner.shape,
         parameters=sum(child.parameters for child in children) + (projection.parameters if projection else 0),
         macs=sum(child.macs for child in children) + (projection.macs if projection else 0),
-        receptive_field=walk.field.size,
+        receptive_reach=walk.reach.size,
         effect=Effect(output_shape=inner.shape, formula=formula),
         warnings=tuple(f"{name}.{warning}" for child in children for warning in child.warnings),
         children=children,

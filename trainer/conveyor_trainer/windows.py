@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from conveyor_trainer.errors import ArchitectureError
+from conveyor_trainer.errors import LayerMisfit
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,11 +50,11 @@ class Window:
 def window(
     size: int, kernel: int, *, stride: int, dilation: int = 1, padding: Literal["valid", "same"] | int
 ) -> Window:
-    """The window with its padding worked out. Raises ArchitectureError when it does not fit even once."""
+    """The window with its padding worked out. Raises LayerMisfit when it does not fit even once."""
     before, after = _padding(size, dilation * (kernel - 1) + 1, stride, padding)
     result = Window(size=size, kernel=kernel, stride=stride, dilation=dilation, before=before, after=after)
     if result.output < 1:
-        raise ArchitectureError(
+        raise LayerMisfit(
             f"a window of {result.span} does not fit into {size + before + after}: the shape would vanish; "
             "use a smaller window, padding same, or fewer layers that shrink the image"
         )

@@ -1,0 +1,80 @@
+"""Fetches data files: with a checksum, a progress bar on a terminal, and never a half-written file at the target."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from conveyor_trainer.errors import DataError
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+_CHUNK = 1 << 16  # bytes
+_TIMEOUT = 30  # seconds without a byte
+
+
+@dataclass(frozen=True, kw_only=True)
+class Download:
+    """One file: where it is, where it goes, and the hex sha256 that it must have."""
+
+    url: str
+    target: Path
+    sha256: str
+
+
+def cache_folder() -> Path:
+    """Where downloads are kept: $XDG_CACHE_HOME/conveyor, by default ~/.cache/conveyor."""
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "conveyor"
+
+
+def download_all(downloads: Sequence[Download]) -> None:
+    """Fetches each file that is not there yet. Raises DataError naming the address and what went wrong."""
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+
+    missing = [download for download in downloads if not download.target.exists()]
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, disable=not sys.stderr.isatty()) as progress:
+        for download in missing:
+            _fetch(download, progress)
+
+
+def _fetch(download: Download, progress: Progress) -> None:
+    download.target.parent.mkdir(parents=True, exist_ok=True)
+    partial = download.target.with_name(f".{download.target.name}.{os.getpid()}")
+    try:
+        digest = _stream(download, partial, progress)
+        if digest != download.sha256:
+            raise DataError(
+                f"{download.url} has the sha256 {digest}, expected {download.sha256}: the file was damaged or changed"
+            )
+        partial.replace(download.target)
+    except (OSError, urllib.error.URLError) as error:
+        raise DataError(
+            f"cannot fetch {download.url}: {error}; fetch the file by other means and give its folder as --data-dir"
+        ) from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _stream(download: Download, partial: Path, progress: Progress) -> str:
+    digest = hashlib.sha256()
+    # The address is our own constant, or a caller's explicit one.
+    with urllib.request.urlopen(download.url, timeout=_TIMEOUT) as answer, partial.open("wb") as file:  # noqa: S310
+        size = answer.headers.get("Content-Length")
+        task = progress.add_task(download.target.name, total=int(size) if size else None)
+        while chunk := answer.read(_CHUNK):
+            digest.update(chunk)
+            file.write(chunk)
+            progress.advance(task, len(chunk))
+    return digest.hexdigest()
