@@ -18,17 +18,12 @@ from conveyor_contract.preprocessing import Preprocessor
 from conveyor_trainer.architecture import Architecture
 from conveyor_trainer.config import RunConfig
 from conveyor_trainer.report import Digests, Normalisation, RunReport, Statistics
+from conveyor_trainer.run_files import WEIGHTS_FILE, read_run_files
 
 if TYPE_CHECKING:
     from torch import nn
 
     from conveyor_trainer.data import DataSet
-
-CONFIG_FILE = "config.yaml"
-ARCHITECTURE_FILE = "architecture.yaml"
-WEIGHTS_FILE = "weights.safetensors"
-METRICS_FILE = "metrics.csv"
-REPORT_FILE = "report.json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,8 +74,6 @@ class Run:
 
 def load_run(folder: Path | str) -> Run:
     """Reads a finished run. Raises RunError when the folder holds none, or an unfinished or damaged one."""
-    from conveyor_trainer.run_files import read_run_files
-
     folder = Path(folder)
     config, architecture, report = read_run_files(folder)
     return Run(

@@ -115,7 +115,7 @@ def _step(layer: Layer, walk: _Walk, source: str) -> Step:
         output_shape=effect.output_shape,
         parameters=effect.parameters,
         macs=effect.macs,
-        receptive_reach=walk.reach.size,
+        receptive_field=walk.reach.size,
         effect=effect,
         warnings=_dropped(name, effect.windows),
     )
@@ -135,7 +135,7 @@ def _residual_step(layer: Residual, name: str, walk: _Walk, source: str) -> Step
         output_shape=inner.shape,
         parameters=sum(child.parameters for child in children) + (projection.parameters if projection else 0),
         macs=sum(child.macs for child in children) + (projection.macs if projection else 0),
-        receptive_reach=walk.reach.size,
+        receptive_field=walk.reach.size,
         effect=Effect(output_shape=inner.shape, formula=formula),
         warnings=tuple(f"{name}.{warning}" for child in children for warning in child.warnings),
         children=children,

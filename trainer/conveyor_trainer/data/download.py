@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
-import urllib.error
 import urllib.request
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +23,7 @@ _TIMEOUT = 30  # seconds without a byte
 
 @dataclass(frozen=True, kw_only=True)
 class Download:
-    """One file: where it is, where it goes, and the hex sha256 that it must have."""
+    """One gzipped file: where it is, where it goes, and the hex sha256 that its unpacked content must have."""
 
     url: str
     target: Path
@@ -56,10 +56,11 @@ def _fetch(download: Download, progress: Progress) -> None:
         digest = _stream(download, partial, progress)
         if digest != download.sha256:
             raise DataError(
-                f"{download.url} has the sha256 {digest}, expected {download.sha256}: the file was damaged or changed"
+                f"{download.url} unpacks to the sha256 {digest}, expected {download.sha256}: "
+                "the file was damaged or changed"
             )
         partial.replace(download.target)
-    except (OSError, urllib.error.URLError) as error:
+    except (OSError, zlib.error) as error:
         raise DataError(
             f"cannot fetch {download.url}: {error}; fetch the file by other means and give its folder as --data-dir"
         ) from error
@@ -68,13 +69,13 @@ def _fetch(download: Download, progress: Progress) -> None:
 
 
 def _stream(download: Download, partial: Path, progress: Progress) -> str:
-    digest = hashlib.sha256()
+    digest, unpack = hashlib.sha256(), zlib.decompressobj(wbits=31)
     # The address is our own constant, or a caller's explicit one.
     with urllib.request.urlopen(download.url, timeout=_TIMEOUT) as answer, partial.open("wb") as file:  # noqa: S310
         size = answer.headers.get("Content-Length")
         task = progress.add_task(download.target.name, total=int(size) if size else None)
         while chunk := answer.read(_CHUNK):
-            digest.update(chunk)
+            digest.update(unpack.decompress(chunk))
             file.write(chunk)
             progress.advance(task, len(chunk))
     return digest.hexdigest()

@@ -1,0 +1,70 @@
+"""The text files of a run folder: written one by one, each whole, and read back with clear errors."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import yaml
+from pydantic import ValidationError
+
+from conveyor_trainer.architecture import Architecture
+from conveyor_trainer.architecture_file import dump_architecture, read_architecture
+from conveyor_trainer.config import RunConfig
+from conveyor_trainer.errors import RunError
+from conveyor_trainer.report import RunReport
+
+CONFIG_FILE = "config.yaml"
+ARCHITECTURE_FILE = "architecture.yaml"
+WEIGHTS_FILE = "weights.safetensors"
+METRICS_FILE = "metrics.csv"
+REPORT_FILE = "report.json"
+CHECKPOINT_FOLDER = "checkpoints"
+
+
+def configuration_digest(config: RunConfig) -> str:
+    """ "sha256:<hex>" of everything that decides the weights; paths are left out."""
+    content = config.model_dump(mode="json", exclude={"data_dir", "architecture"})
+    return "sha256:" + hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def config_text(config: RunConfig) -> str:
+    """What config.yaml holds."""
+    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
+
+
+def architecture_text(architecture: Architecture) -> str:
+    """What architecture.yaml holds."""
+    return dump_architecture(architecture)
+
+
+def report_text(report: RunReport) -> str:
+    """What report.json holds."""
+    return json.dumps(report.model_dump(mode="json"), indent=2) + "\n"
+
+
+def read_config(folder: Path) -> RunConfig:
+    """Raises RunError when the folder holds no run, or a damaged one."""
+    path = folder / CONFIG_FILE
+    try:
+        return RunConfig.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except FileNotFoundError as error:
+        raise RunError(f"{folder} holds no run: it has no {CONFIG_FILE}; `conveyor train` makes one") from error
+    except (OSError, yaml.YAMLError, ValidationError, UnicodeDecodeError) as error:
+        raise RunError(f"cannot read {path}: {error}") from error
+
+
+def read_run_files(folder: Path) -> tuple[RunConfig, Architecture, RunReport]:
+    """Configuration, architecture and report of a finished run. Raises RunError."""
+    config = read_config(folder)
+    path = folder / REPORT_FILE
+    try:
+        report = RunReport.model_validate_json(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise RunError(
+            f"the run in {folder} is unfinished: it has no {REPORT_FILE}; go on with `conveyor train ... --resume`"
+        ) from error
+    except (OSError, ValidationError, UnicodeDecodeError) as error:
+        raise RunError(f"cannot read {path}: {error}") from error
+    return config, read_architecture(folder / ARCHITECTURE_FILE), report
