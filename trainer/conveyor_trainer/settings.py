@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 
 from pydantic import Field, NonNegativeInt, PositiveInt
-from pydantic_settings import BaseSettings, CliImplicitFlag, CliPositionalArg
+from pydantic_settings import BaseSettings, CliPositionalArg, SettingsConfigDict
 
 
 class TrainSettings(BaseSettings):
     """Train a network and leave a run behind."""
+
+    model_config = SettingsConfigDict(env_prefix="CONVEYOR_TRAIN_")
 
     architecture: CliPositionalArg[str] = Field(
         description="a ready-made architecture such as mnist_cnn, or the path of a .yaml file"
@@ -25,8 +26,8 @@ class TrainSettings(BaseSettings):
     batch_size: PositiveInt | None = Field(default=None, description="images a step; by the recipe")
     seed: NonNegativeInt = Field(default=0, description="decides first weights, order and dropout")
     split_seed: NonNegativeInt = Field(default=0, description="decides which images are held out")
-    resume: CliImplicitFlag[bool] = Field(default=False, description="go on where the run in --run was stopped")
-    force: CliImplicitFlag[bool] = Field(default=False, description="replace the run that --run already holds")
+    resume: bool = Field(default=False, description="go on where the run in --run was stopped")
+    force: bool = Field(default=False, description="replace the run that --run already holds")
     export: Path | None = Field(default=None, description="afterwards, export into this model repository")
     name: str | None = Field(default=None, description="the model's name in the repository; by the architecture")
 
@@ -34,11 +35,11 @@ class TrainSettings(BaseSettings):
 class SummarySettings(BaseSettings):
     """Show each layer's shape and cost, by arithmetic alone."""
 
+    model_config = SettingsConfigDict(env_prefix="CONVEYOR_SUMMARY_")
+
     architecture: CliPositionalArg[str] = Field(
         description="a ready-made architecture such as mnist_cnn, or the path of a .yaml file"
     )
     classes: PositiveInt | None = Field(default=None, description="what `units: classes` means; by the file")
-    formulas: CliImplicitFlag[bool] = Field(default=False, description="show the formula behind each shape")
-    as_json: Annotated[CliImplicitFlag[bool], Field(alias="json")] = Field(
-        default=False, alias="json", description="print JSON only"
-    )
+    formulas: bool = Field(default=False, description="show the formula behind each shape")
+    json_: bool = Field(default=False, description="print JSON only")

@@ -1,0 +1,41 @@
+"""`conveyor train`: trains a network and, with --export, exports it in the same call."""
+
+import sys
+from typing import TYPE_CHECKING
+
+from conveyor_contract.errors import UsageError
+from conveyor_trainer.settings import TrainSettings
+
+if TYPE_CHECKING:
+    from conveyor_trainer.run import Run
+
+SUMMARY = "train a network and leave a run behind"
+EXAMPLE = "conveyor train mnist_cnn --data digits --run runs/digits"
+Settings = TrainSettings
+
+
+def run(settings: TrainSettings) -> None:
+    """Trains, prints the results and, where asked to, exports. The trainer itself knows no exporter."""
+    if settings.name is not None and settings.export is None:
+        raise UsageError("--name names the model in a repository: give --export REPOSITORY with it")
+    from conveyor_trainer.train import train
+
+    finished = train(settings)
+    _print_results(finished)
+    if settings.export is None:
+        sys.stdout.write(f"\nnext: {finished.next_command}\n")
+        return
+    from conveyor_exporter.export import export_run
+
+    export_run(finished.folder, settings.export, settings.name or finished.architecture.name)
+
+
+def _print_results(finished: "Run") -> None:
+    report = finished.report
+    held_out = f", {report.validation_accuracy:.2%} on validation" if report.validation_accuracy is not None else ""
+    sys.stdout.write(
+        f"{finished.architecture.name} on {finished.config.data}: {report.accuracy:.2%} of {report.count:,} "
+        f"test images right (epoch {report.best_epoch} of {report.epochs} kept{held_out})\n"
+        f"trained in {report.train_seconds:.1f} s at {report.images_per_second:,.0f} images/s\n"
+        f"the run is in {finished.folder}: report.json, metrics.csv, weights.safetensors\n"
+    )
