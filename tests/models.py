@@ -75,7 +75,7 @@ def tiny_graph(weights: np.ndarray, row_shape: tuple[int, int, int]) -> onnx.Mod
         [helper.make_tensor_value_info("image", TensorProto.UINT8, ["batch", *row_shape])],
         [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["batch", weights.shape[1]])],
         [
-            numpy_helper.from_array(np.float32(1 / 255), "scale"),
+            numpy_helper.from_array(np.array(1 / 255, np.float32), "scale"),
             numpy_helper.from_array(weights, "weights"),
         ],
     )

@@ -1,0 +1,57 @@
+"""Checks on the whole test split: the same labels, the same accuracy."""
+
+import numpy as np
+
+from conveyor.v1 import model_pb2
+from conveyor_contract.golden import compare
+from conveyor_exporter.checks.candidate import Proof, failed, passed
+from conveyor_exporter.tolerances import proof_tolerance
+
+_NAMED_ROWS = 10
+
+
+def agreement(proof: Proof) -> model_pb2.Check | None:
+    """Every test row gets the same label from both, or values within the tolerance."""
+    if proof.test is None:
+        return None
+    pytorch, exported = proof.test_answers
+    count = len(pytorch)
+    if not proof.reference.description.is_classification:
+        difference = compare(exported, pytorch, proof_tolerance(pytorch))
+        verdict = passed if difference.ok else failed
+        return verdict(f"values of {count} rows within {difference.max_absolute:.1e}", rows=count)
+    changed = np.flatnonzero(pytorch.argmax(axis=1) != exported.argmax(axis=1))
+    if len(changed):
+        return failed(
+            f"{len(changed)} of {count} test rows change their label: rows {changed[:_NAMED_ROWS].tolist()}; "
+            "the file does not answer as the network did.",
+            changed=len(changed),
+            rows=count,
+        )
+    return passed(f"all {count} test rows keep their label", changed=0, rows=count)
+
+
+def accuracy(proof: Proof) -> model_pb2.Check | None:
+    """PyTorch and ONNX Runtime are right equally often."""
+    if proof.test is None or not proof.reference.description.is_classification:
+        return None
+    pytorch, exported = (np.mean(answers.argmax(axis=1) == proof.test.targets) for answers in proof.test_answers)
+    figures = {"pytorch": float(pytorch), "onnxruntime": float(exported), "rows": float(len(proof.test.targets))}
+    if pytorch != exported:
+        return failed(f"PyTorch is right in {pytorch:.2%}, ONNX Runtime in {exported:.2%}.", **figures)
+    return passed(f"{exported:.2%} of {len(proof.test.targets)} test rows for both", **figures)
+
+
+def mean_error(proof: Proof) -> model_pb2.Check | None:
+    """The mean absolute error of a regression is the same for both."""
+    if proof.test is None or proof.reference.description.is_classification:
+        return None
+    targets = proof.test.targets.reshape(len(proof.test.targets), -1)
+    pytorch, exported = (float(np.abs(answers - targets).mean()) for answers in proof.test_answers)
+    tolerance = proof_tolerance(targets).absolute
+    verdict = passed if abs(pytorch - exported) <= tolerance else failed
+    return verdict(
+        f"mean absolute error {pytorch:.4g} for PyTorch, {exported:.4g} for ONNX Runtime",
+        pytorch=pytorch,
+        onnxruntime=exported,
+    )

@@ -1,0 +1,95 @@
+"""What checks look at: a model on trial and, where there is one, the network that it came from."""
+
+from __future__ import annotations  # the stubs' enum types exist for the type checker only
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from onnx import ModelProto
+
+from conveyor.v1 import model_pb2
+from conveyor_contract.contract import row_shape_of
+from conveyor_exporter.description import LabelledRows
+from conveyor_exporter.model_input import Rows
+from conveyor_exporter.session import Session
+
+if TYPE_CHECKING:
+    from conveyor_exporter.reference import Reference
+
+NOISE_SEED = 20
+REAL_ROWS = 64  # of the test split, for what is run at every batch size
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """A model on trial with what it claims to be. `batch_sizes` in rows, ascending, all of them to be run."""
+
+    graph: ModelProto
+    session: Session
+    input: model_pb2.TensorSpec
+    output: model_pb2.TensorSpec
+    labels: tuple[str, ...]
+    batch_sizes: tuple[int, ...]
+    opset: int | None = None  # None: any that the oldest supported runtime reads
+
+    @property
+    def max_batch_size(self) -> int:
+        return self.batch_sizes[-1]
+
+    @property
+    def answers_probabilities(self) -> bool:
+        return self.output.meaning == model_pb2.MEANING_PROBABILITIES
+
+    @cached_property
+    def noise(self) -> Rows:
+        """Seeded noise, a full batch of it; among images of noise also an all-black and an all-white one."""
+        generator = np.random.default_rng(NOISE_SEED)
+        shape = (self.max_batch_size, *row_shape_of(self.input))
+        if self.input.datatype != "UINT8":
+            return generator.normal(0, 1, shape).astype(np.float32)
+        rows = generator.integers(0, 256, shape, dtype=np.uint8)
+        if len(rows) > 3:
+            rows[-1], rows[-2] = 0, 255
+        return rows
+
+
+@dataclass(frozen=True, kw_only=True)
+class Proof:
+    """A candidate beside the network it came from, the test data, and the golden samples made for it."""
+
+    candidate: Candidate
+    model: bytes
+    layer_outputs: dict[str, str]
+    reference: Reference
+    test: LabelledRows | None
+    golden: model_pb2.GoldenSamples
+
+    @cached_property
+    def real_rows(self) -> Rows | None:
+        """The first rows of the test split, as many as are run at every batch size."""
+        return None if self.test is None else self.test.rows[:REAL_ROWS]
+
+    @cached_property
+    def test_answers(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """PyTorch's and ONNX Runtime's answers to the whole test split."""
+        assert self.test is not None  # asked for only by checks that have test data
+        exported = self.candidate.session.run_in_chunks(self.test.rows, self.candidate.max_batch_size)
+        return self.reference.answers(self.test.rows), exported
+
+
+def passed(detail: str, **figures: float) -> model_pb2.Check:
+    """A check's verdict; the registry fills in the name."""
+    return model_pb2.Check(ok=True, detail=detail, figures=figures)
+
+
+def failed(detail: str, **figures: float) -> model_pb2.Check:
+    """A check's verdict; the detail says what is wrong and what to do."""
+    return model_pb2.Check(ok=False, detail=detail, figures=figures)
+
+
+def first_rows(rows: NDArray[Any], count: int) -> NDArray[Any]:
+    """The first `count` rows, starting over when there are fewer."""
+    return rows[np.arange(count) % len(rows)]

@@ -1,0 +1,96 @@
+"""What is known of a network beside its weights: all that its contract will say and its proof will use."""
+
+from __future__ import annotations  # the stubs' enum types exist for the type checker only
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from numpy.typing import NDArray
+
+from conveyor.v1 import model_pb2
+from conveyor_contract.contract import PROBABILITIES_OUTPUT, VALUES_OUTPUT
+from conveyor_exporter.errors import ExportError
+from conveyor_exporter.model_input import ModelInput, Rows
+
+DEFAULT_OPSET = 18
+DEFAULT_MAX_BATCH_SIZE = 32
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelledRows:
+    """Rows with their right answers: class numbers (int) or values (float32 [N, K])."""
+
+    rows: Rows
+    targets: NDArray[Any]
+
+    def __post_init__(self) -> None:
+        if len(self.rows) != len(self.targets) or len(self.rows) == 0:
+            raise ExportError(
+                f"there are {len(self.rows)} rows and {len(self.targets)} answers; expected as many of each, not 0."
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelDescription:
+    """A network's input, task, labels and data. Without `test`, checks run on seeded noise and say so.
+
+    `returns` says what the network's forward gives: MEANING_LOGITS (a softmax is added), MEANING_PROBABILITIES
+    (it ends in softmax itself) or, for regression, MEANING_VALUES. Without labels, outputs are numbered.
+    """
+
+    input: ModelInput
+    labels: tuple[str, ...] = ()
+    task: model_pb2.Task.ValueType = model_pb2.TASK_CLASSIFICATION
+    returns: model_pb2.Meaning.ValueType = model_pb2.MEANING_LOGITS
+    test: LabelledRows | None = None
+    provenance: model_pb2.Provenance = field(default_factory=model_pb2.Provenance)
+    statistics: model_pb2.TrainingStatistics | None = None
+
+    @property
+    def is_classification(self) -> bool:
+        return self.task == model_pb2.TASK_CLASSIFICATION
+
+    @property
+    def adds_softmax(self) -> bool:
+        return self.is_classification and self.returns == model_pb2.MEANING_LOGITS
+
+    @property
+    def output_name(self) -> str:
+        return PROBABILITIES_OUTPUT if self.is_classification else VALUES_OUTPUT
+
+    @property
+    def output_meaning(self) -> model_pb2.Meaning.ValueType:
+        return model_pb2.MEANING_PROBABILITIES if self.is_classification else model_pb2.MEANING_VALUES
+
+
+def _silent(step: str) -> None:
+    """Nobody is listening."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportOptions:
+    """How to export. `max_batch_size` in rows; `on_step` is told what is being done, for a progress display."""
+
+    max_batch_size: int = DEFAULT_MAX_BATCH_SIZE
+    opset: int = DEFAULT_OPSET
+    golden: Literal["real", "synthetic"] = "real"
+    force: bool = False
+    rejected_dir: Path | None = None
+    on_step: Callable[[str], None] = _silent
+
+    def __post_init__(self) -> None:
+        if self.max_batch_size < 1:
+            raise ExportError(f"max_batch_size is {self.max_batch_size} rows; it must be at least 1.")
+
+    @property
+    def buckets(self) -> tuple[int, ...]:
+        """The powers of two below max_batch_size, and itself."""
+        powers = (2**power for power in range(self.max_batch_size.bit_length()))
+        return (*(size for size in powers if size < self.max_batch_size), self.max_batch_size)
+
+    @property
+    def batch_sizes(self) -> tuple[int, ...]:
+        """Every batch size that is proved: odd ones beside the buckets, because those hide fixed shapes."""
+        return tuple(sorted(size for size in {1, 2, 3, 7, *self.buckets} if size <= self.max_batch_size))
