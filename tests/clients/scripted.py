@@ -54,7 +54,7 @@ class ScriptedServicer(classifier_pb2_grpc.ClassifierServiceServicer):
             context.abort(grpc.StatusCode.NOT_FOUND, f"there is no model {request.model_name!r}.")
         if len(request.images) == 1 and request.images[0].encoded == UNREADABLE:
             context.abort(grpc.StatusCode.INVALID_ARGUMENT, "this is no image.")
-        results = [_result(image) for image in request.images]
+        results = [_result(image, request.top_k) for image in request.images]
         return classifier_pb2.ClassifyResponse(
             results=results[script.results_dropped :],
             model_name="m",
@@ -66,10 +66,11 @@ class ScriptedServicer(classifier_pb2_grpc.ClassifierServiceServicer):
     def ClassifyStream(
         self, request_iterator: Iterator[classifier_pb2.ClassifyStreamRequest], context: grpc.ServicerContext
     ) -> Iterator[classifier_pb2.ClassifyStreamResponse]:
-        script, held = self.script, []
+        script, held, top_k = self.script, [], 0
         for count, request in enumerate(request_iterator):
             if count == 0:
                 assert request.model_name == "m"
+                top_k = request.top_k
             script.stream_taken += 1
             if script.stream_gate is not None:
                 script.stream_gate.wait(20)
@@ -79,7 +80,7 @@ class ScriptedServicer(classifier_pb2_grpc.ClassifierServiceServicer):
                 context.abort(grpc.StatusCode.UNAVAILABLE, "the server is stopping.")
             held.append(
                 classifier_pb2.ClassifyStreamResponse(
-                    item_id=request.item_id, result=_result(request.image), model_name="m", model_version="7"
+                    item_id=request.item_id, result=_result(request.image, top_k), model_name="m", model_version="7"
                 )
             )
             if len(held) == script.stream_shuffles:
@@ -116,11 +117,11 @@ STATUS = classifier_pb2.ModelStatus(
 )
 
 
-def _result(image: classifier_pb2.Image) -> classifier_pb2.Result:
+def _result(image: classifier_pb2.Image, top_k: int) -> classifier_pb2.Result:
     if image.encoded == UNREADABLE:
         return classifier_pb2.Result(error=classifier_pb2.ItemError(code=3, message="this is no image."))
     best = expected_index(image)
-    ranks = [(best + step) % len(LABELS) for step in range(len(LABELS))]
+    ranks = [(best + step) % len(LABELS) for step in range(max(1, top_k))]
     predictions = [
         classifier_pb2.Prediction(label=LABELS[index], index=index, probability=0.6 / (rank + 1))
         for rank, index in enumerate(ranks)
