@@ -28,10 +28,10 @@ class Architecture(BaseModel):
     classes: PositiveInt | None = None
     layers: tuple[Layer, ...] = Field(min_length=1)
 
-    @field_validator("input")
+    @field_validator("input", mode="before")
     @classmethod
-    def _input_reads_as_sizes(cls, value: str) -> str:
-        if not re.fullmatch(r"[1-9]\d*(x[1-9]\d*){1,2}", value):
+    def _input_reads_as_sizes(cls, value: object) -> str:
+        if not isinstance(value, str) or not re.fullmatch(r"[1-9]\d*(x[1-9]\d*){1,2}", value):
             raise ValueError(f"must read HxWxC for images, such as 28x28x1, or CxL for signals, got {value!r}")
         sizes = value.split("x")
         if len(sizes) == 3 and sizes[2] not in ("1", "3"):

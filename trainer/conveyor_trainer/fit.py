@@ -56,6 +56,10 @@ class Job:
         """The last batch of an epoch may be smaller."""
         return ceil(self.passes * len(self.data.train) / self.config.recipe.batch_size)
 
+    def learning_rate(self, step: int) -> float:
+        """Of a step counted from the start of training."""
+        return learning_rate(self.config.recipe, step, self.config.recipe.epochs * self.steps_per_epoch)
+
 
 def fit(job: Job, progress: TrainingProgress, stop: StopRequest, *, resume: bool) -> Position:
     """Trains to the last epoch. The best weights are in the checkpoint folder afterwards.
@@ -71,18 +75,15 @@ def fit(job: Job, progress: TrainingProgress, stop: StopRequest, *, resume: bool
         module, optimizer = accelerator.prepare(learner.module, learner.optimizer)
         normalise = Normaliser(job.normalisation, accelerator.device)
         rows, labels = torch.from_numpy(job.data.train.images), torch.from_numpy(job.data.train.labels)
-        total_steps = recipe.epochs * job.steps_per_epoch
 
         while position.epoch < recipe.epochs:
             if position.step == 0:
                 torch.manual_seed(_derived_seed(job.config.seed, f"dropout/{position.epoch}"))
             module.train()
-            rate = 0.0
             for batch in _batches(job, position):
                 started = time.perf_counter()
-                rate = learning_rate(recipe, position.epoch * job.steps_per_epoch + position.step, total_steps)
                 for group in optimizer.param_groups:
-                    group["lr"] = rate
+                    group["lr"] = job.learning_rate(position.epoch * job.steps_per_epoch + position.step)
                 inputs, targets = normalise(rows[batch].to(accelerator.device)), labels[batch].to(accelerator.device)
                 logits = module(inputs)
                 loss = F.cross_entropy(logits, targets, label_smoothing=recipe.label_smoothing)
@@ -104,7 +105,7 @@ def fit(job: Job, progress: TrainingProgress, stop: StopRequest, *, resume: bool
                         f"everything is saved: go on with `{job.resume_command}`"
                     )
 
-            _finish_epoch(job, learner, position, rate)
+            _finish_epoch(job, learner, position)
             save_checkpoint(job.checkpoints, learner, position, job.run_key)
             progress.epoch(position.history[-1])
     return position
@@ -129,18 +130,18 @@ def _count(position: Position, loss: float, logits: Tensor, targets: Tensor) -> 
     position.correct += int((logits.argmax(dim=1) == targets).sum())
 
 
-def _finish_epoch(job: Job, learner: Learner, position: Position, rate: float) -> None:
+def _finish_epoch(job: Job, learner: Learner, position: Position) -> None:
     """Validates, writes the epoch's line and keeps the weights if they are the best so far."""
-    held_out = job.data.validation
+    held_out, steps = job.data.validation, (position.epoch + 1) * job.steps_per_epoch
     validated = evaluate_module(learner.kept, held_out, job.normalisation) if len(held_out) else None
     metrics = EpochMetrics(
         epoch=position.epoch + 1,
-        steps=(position.epoch + 1) * job.steps_per_epoch,
+        steps=steps,
         train_loss=position.loss_sum / position.images,
         train_accuracy=position.correct / position.images,
         validation_loss=validated.loss if validated else None,
         validation_accuracy=validated.accuracy if validated else None,
-        learning_rate=rate,
+        learning_rate=job.learning_rate(steps - 1),
         seconds=position.seconds,
         images_per_second=position.images / position.seconds,
     )

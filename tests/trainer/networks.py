@@ -1,0 +1,72 @@
+"""Architectures for the trainer's tests: a tiny one that trains in a second, and random ones."""
+
+from pathlib import Path
+from typing import Any
+
+from hypothesis import strategies as st
+
+from conveyor_trainer.architecture import Architecture
+from conveyor_trainer.settings import TrainSettings
+
+TINY = """
+name: tiny
+input: 12x12x1
+classes: 10
+layers:
+  - conv2d: {filters: 8, kernel_size: 3, activation: relu}
+  - max_pool2d
+  - batch_norm
+  - flatten
+  - dropout: {rate: 0.1}
+  - dense: {units: classes, activation: softmax}
+"""
+
+
+def tiny_settings(folder: Path, **changes: Any) -> TrainSettings:
+    """Trains the tiny network on the embedded digits, one epoch, into folder/run."""
+    architecture = folder / "tiny.yaml"
+    architecture.write_text(TINY)
+    settings: dict[str, Any] = {
+        "architecture": str(architecture),
+        "data": "digits",
+        "run": folder / "run",
+        "recipe": "article",
+        "epochs": 1,
+        "batch_size": 16,
+    }
+    return TrainSettings(**(settings | changes))
+
+
+def _windows(draw: st.DrawFn) -> dict[str, Any]:
+    padding = draw(st.sampled_from(["valid", "same", 0, 1, 2]))
+    return {"kernel_size": draw(st.integers(1, 4)), "strides": draw(st.integers(1, 3)), "padding": padding}
+
+
+@st.composite
+def _layer(draw: st.DrawFn, depth: int = 0) -> dict[str, Any]:
+    kinds = ["conv2d", "depthwise_separable_conv2d", "max_pool2d", "avg_pool2d", "batch_norm", "dropout", "gelu"]
+    kind = draw(st.sampled_from([*kinds, "residual"] if depth == 0 else kinds))
+    if kind == "conv2d":
+        groups = draw(st.sampled_from([1, 2]))
+        extra = {"dilation": draw(st.integers(1, 2)), "groups": groups, "use_bias": draw(st.booleans())}
+        return {"type": kind, "filters": draw(st.integers(1, 3)) * 2, **extra, **_windows(draw)}
+    if kind == "depthwise_separable_conv2d":
+        return {"type": kind, "filters": 2, "depth_multiplier": draw(st.integers(1, 2)), **_windows(draw)}
+    if kind in ("max_pool2d", "avg_pool2d"):
+        size = draw(st.integers(1, 4))
+        padding = draw(st.sampled_from(["valid", "same", size // 2]))
+        return {"type": kind, "pool_size": size, "strides": draw(st.sampled_from([None, 1, 2, 3])), "padding": padding}
+    if kind == "residual":
+        return {"type": kind, "layers": draw(st.lists(_layer(depth=1), min_size=1, max_size=2))}
+    return {"type": kind, "rate": 0.3} if kind == "dropout" else {"type": kind}
+
+
+@st.composite
+def architectures(draw: st.DrawFn) -> Architecture:
+    """A random image network of up to five layers and a head. Its shapes may vanish."""
+    height, width = draw(st.integers(4, 20)), draw(st.integers(4, 20))
+    layers = draw(st.lists(_layer(), min_size=1, max_size=5))
+    head = [{"type": "dense", "units": 3, "activation": "softmax"}]
+    pooling = [{"type": "global_avg_pool2d"}] if draw(st.booleans()) else []
+    content = {"name": "random", "input": f"{height}x{width}x{draw(st.sampled_from([1, 3]))}"}
+    return Architecture.model_validate(content | {"layers": [*layers, *pooling, {"type": "flatten"}, *head]})

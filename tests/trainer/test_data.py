@@ -1,0 +1,152 @@
+"""Data sets: the same splits always, and clear words for files that are missing, damaged or mismatched."""
+
+import gzip
+import hashlib
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+
+import numpy as np
+import pytest
+
+from conveyor_trainer.architecture_file import find_architecture
+from conveyor_trainer.data import DataSet, load_data_set
+from conveyor_trainer.data.download import Download, download_all
+from conveyor_trainer.errors import DataError, UnknownNameError
+
+PREPROCESSOR = find_architecture("mnist_cnn").preprocessor()
+PARTS = {"train-images-idx3-ubyte": 60, "train-labels-idx1-ubyte": 60}
+TEST_PARTS = {"t10k-images-idx3-ubyte": 20, "t10k-labels-idx1-ubyte": 20}
+
+
+def _load(name: str, folder: Path | None = None, *, seed: int = 0, held_out: float = 0.2) -> DataSet:
+    return load_data_set(name, folder, PREPROCESSOR, seed=seed, held_out=held_out)
+
+
+def _idx(name: str, count: int) -> bytes:
+    random = np.random.default_rng(count)
+    if "labels" in name:
+        return b"\0\0\x08\x01" + count.to_bytes(4, "big") + (np.arange(count) % 10).astype(np.uint8).tobytes()
+    head = b"\0\0\x08\x03" + count.to_bytes(4, "big") + (28).to_bytes(4, "big") * 2
+    return head + random.integers(0, 256, count * 784, dtype=np.uint8).tobytes()
+
+
+@pytest.fixture
+def mnist_folder(tmp_path: Path) -> Path:
+    for name, count in (PARTS | TEST_PARTS).items():
+        (tmp_path / name).write_bytes(_idx(name, count))
+    return tmp_path
+
+
+def _same(one: DataSet, other: DataSet) -> bool:
+    return all(
+        np.array_equal(one.split(name).images, other.split(name).images) for name in ("train", "validation", "test")
+    )
+
+
+def test_digits_split_is_stable_disjoint_and_stratified() -> None:
+    data = _load("digits")
+    assert _same(data, _load("digits"))
+    assert not _same(data, _load("digits", seed=1))
+    assert len(data.train) + len(data.validation) + len(data.test) == 1797
+    assert data.train.images.shape[1:] == (28, 28, 1)
+    kinds = [set(map(bytes, data.split(name).images)) for name in ("train", "validation", "test")]
+    assert not kinds[0] & kinds[1] | kinds[0] & kinds[2] | kinds[1] & kinds[2]
+    shares = np.bincount(data.test.labels) / len(data.test)
+    assert shares.min() > 0.09
+
+
+def test_digits_split_never_changes() -> None:
+    """A fixed figure: exported files rely on finding the same test images years later."""
+    data = _load("digits")
+    assert data.digest == "sha256:0b7e9c3202d7bcd255d6a19a238d3743bf5e320ba74812a6679958a017c55382"
+    assert data.test.labels[:12].tolist() == [0, 2, 7, 1, 2, 7, 8, 5, 5, 4, 1, 7]
+    assert len(data.test) == 359
+
+
+def test_the_test_split_does_not_depend_on_what_is_held_out() -> None:
+    assert np.array_equal(_load("digits", held_out=0.0).test.images, _load("digits", held_out=0.5).test.images)
+    assert len(_load("digits", held_out=0.0).validation) == 0
+
+
+def test_plain_and_gzipped_files_give_the_same_splits(mnist_folder: Path) -> None:
+    plain = _load("mnist", mnist_folder)
+    assert (len(plain.train), len(plain.validation), len(plain.test)) == (50, 10, 20)  # a whole number a class
+    for path in list(mnist_folder.iterdir()):
+        path.with_name(f"{path.name}.gz").write_bytes(gzip.compress(path.read_bytes()))
+        path.unlink()
+    packed = _load("mnist", mnist_folder)
+    assert packed.digest == plain.digest
+    assert _same(packed, plain)
+
+
+def test_unknown_data_set() -> None:
+    with pytest.raises(UnknownNameError, match="did you mean 'digits'"):
+        _load("digit")
+
+
+def test_missing_file_is_named(mnist_folder: Path) -> None:
+    (mnist_folder / "t10k-labels-idx1-ubyte").unlink()
+    with pytest.raises(DataError, match=r"no t10k-labels-idx1-ubyte or t10k-labels-idx1-ubyte\.gz in"):
+        _load("mnist", mnist_folder)
+
+
+@pytest.mark.parametrize("content", [b"", b"hello there", _idx("train-images", 60)[:-1], _idx("train-labels", 60)])
+def test_damaged_file_is_named(mnist_folder: Path, content: bytes) -> None:
+    (mnist_folder / "train-images-idx3-ubyte").write_bytes(content)
+    with pytest.raises(DataError, match="train-images-idx3-ubyte"):
+        _load("mnist", mnist_folder)
+
+
+def test_truncated_gzip_is_named(mnist_folder: Path) -> None:
+    path = mnist_folder / "train-images-idx3-ubyte"
+    path.with_name(f"{path.name}.gz").write_bytes(gzip.compress(path.read_bytes())[:-20])
+    path.unlink()
+    with pytest.raises(DataError, match=r"train-images-idx3-ubyte\.gz is truncated or damaged"):
+        _load("mnist", mnist_folder)
+
+
+def test_labels_of_other_images(mnist_folder: Path) -> None:
+    (mnist_folder / "train-labels-idx1-ubyte").write_bytes(_idx("train-labels", 59))
+    with pytest.raises(DataError, match="59 labels for 60 images"):
+        _load("mnist", mnist_folder)
+
+
+@pytest.fixture
+def web(tmp_path: Path) -> Iterator[tuple[str, bytes]]:
+    """A local web server with one gzipped file, and that file's unpacked content."""
+    (tmp_path / "web").mkdir()
+    content = bytes(range(256)) * 1000
+    (tmp_path / "web" / "data.gz").write_bytes(gzip.compress(content))
+    handler = partial(_QuietHandler, directory=str(tmp_path / "web"))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_address[1]}", content
+        server.shutdown()
+        thread.join()
+
+
+class _QuietHandler(SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:
+        """Keeps the tests' output clean."""
+
+
+def test_download(web: tuple[str, bytes], tmp_path: Path) -> None:
+    url, content = web
+    target = tmp_path / "cache" / "data.gz"
+    wanted = Download(url=f"{url}/data.gz", target=target, sha256=hashlib.sha256(content).hexdigest())
+    download_all([wanted])
+    assert gzip.decompress(target.read_bytes()) == content
+    download_all([Download(url="http://127.0.0.1:1/", target=target, sha256="")])  # there already: nobody is asked
+
+
+def test_download_of_something_else_is_refused(web: tuple[str, bytes], tmp_path: Path) -> None:
+    target = tmp_path / "cache" / "data.gz"
+    with pytest.raises(DataError, match="the file was damaged or changed"):
+        download_all([Download(url=f"{web[0]}/data.gz", target=target, sha256="0" * 64)])
+    with pytest.raises(DataError, match="cannot fetch .*404"):
+        download_all([Download(url=f"{web[0]}/absent.gz", target=target, sha256="0" * 64)])
+    assert list(target.parent.iterdir()) == []

@@ -1,0 +1,226 @@
+"""Training: it learns, gives the same weights for the same seed, can be stopped and resumed, and guards its folder."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from conveyor_trainer.data.split import Split
+from conveyor_trainer.errors import DataError, RunError, TrainerError, TrainingStoppedError, UnknownNameError
+from conveyor_trainer.evaluate import evaluate_module
+from conveyor_trainer.fit import fit
+from conveyor_trainer.interruption import StopRequest
+from conveyor_trainer.normalise import Normaliser, measure_normalisation
+from conveyor_trainer.progress import TrainingProgress
+from conveyor_trainer.recipe import RECIPES, Recipe
+from conveyor_trainer.report import Normalisation
+from conveyor_trainer.run import Run, load_run
+from conveyor_trainer.schedule import learning_rate
+from conveyor_trainer.train import claim_folder, prepare, train
+from tests.trainer.networks import TINY, tiny_settings
+
+
+class _StopAfter(StopRequest):
+    """Asks for a stop once it has been looked at so many times: once a step."""
+
+    def __init__(self, steps: int) -> None:
+        self._left = steps
+
+    @property
+    def requested(self) -> bool:  # type: ignore[override]  # a property in place of a field
+        self._left -= 1
+        return self._left == 0
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return train(tiny_settings(tmp_path_factory.mktemp("trained"), epochs=2))
+
+
+def test_it_learns(run: Run) -> None:
+    assert run.report.accuracy > 0.9
+    assert run.report.count == 359
+    assert sum(map(sum, run.report.confusion_matrix)) == 359
+    right = sum(run.report.confusion_matrix[i][i] for i in range(10))
+    assert right / 359 == run.report.accuracy
+
+
+def test_the_run_folder_tells_everything(run: Run) -> None:
+    again = load_run(run.folder)
+    assert again.labels == tuple("0123456789")
+    assert again.task == "classification"
+    assert again.preprocessor.row_shape == (12, 12, 1)
+    rows = _metrics(run.folder)
+    assert [row["epoch"] for row in rows] == ["1", "2"]
+    data = again.load_data()
+    assert data.digest == again.digests.data
+    evaluation = evaluate_module(again.load_module(), data.test, again.normalisation)
+    assert evaluation.accuracy == run.report.accuracy
+    assert sum(again.statistics.class_frequencies) == pytest.approx(1)
+    assert sum(again.statistics.confidence_histogram) == pytest.approx(1)
+    assert again.statistics.input_mean == pytest.approx((float(data.train.images.mean() / 255),))
+    assert str(run.folder) in again.next_command
+    assert "data_dir" not in json.loads((run.folder / "report.json").read_text())
+
+
+def test_the_same_seed_gives_the_same_weights(run: Run, tmp_path: Path) -> None:
+    same = train(tiny_settings(tmp_path, epochs=2))
+    other = train(tiny_settings(tmp_path, epochs=2, seed=1, run=tmp_path / "other"))
+    assert same.digests == run.digests
+    assert other.digests.weights != run.digests.weights
+    assert other.digests.data == run.digests.data
+
+
+@pytest.mark.parametrize(("share", "recipe"), [(0.02, "article"), (0.5, "article"), (0.9, "article"), (0.7, "default")])
+def test_a_stopped_run_goes_on_as_if_nothing_had_happened(tmp_path: Path, share: float, recipe: str) -> None:
+    settings = tiny_settings(tmp_path, epochs=2, batch_size=16, recipe=recipe)
+    whole = train(settings)
+    stopped = settings.model_copy(update={"run": tmp_path / "stopped"})
+    job = prepare(stopped)
+    claim_folder(stopped, job)
+    bars = TrainingProgress(epochs=2, steps_per_epoch=job.steps_per_epoch)
+    stop = _StopAfter(round(share * 2 * job.steps_per_epoch))
+    with bars as progress, pytest.raises(TrainingStoppedError, match="go on with `conveyor train .* --resume`"):
+        fit(job, progress, stop, resume=False)
+    with pytest.raises(RunError, match="unfinished"):
+        load_run(stopped.run)
+    resumed = train(stopped.model_copy(update={"resume": True}))
+    assert resumed.digests.weights == whole.digests.weights
+    assert _without_timings(resumed.folder) == _without_timings(whole.folder)
+
+
+def _without_timings(folder: Path) -> list[dict[str, str]]:
+    return [{key: row[key] for key in row if key not in ("seconds", "images_per_second")} for row in _metrics(folder)]
+
+
+def _metrics(folder: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader((folder / "metrics.csv").read_text().splitlines()))
+
+
+def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path: Path) -> None:
+    (tmp_path / "tiny.yaml").write_text(TINY)
+    command = "from conveyor_cli.main import main; raise SystemExit(main())"
+    arguments = ["train", "tiny.yaml", "--data", "digits", "--run", "run", "--epochs", "500"]
+    with subprocess.Popen(
+        [sys.executable, "-c", command, *arguments], cwd=tmp_path, stderr=subprocess.PIPE, text=True
+    ) as process:
+        checkpoint = tmp_path / "run" / "checkpoints" / "last.safetensors"
+        deadline = time.monotonic() + 60
+        while not checkpoint.exists() and time.monotonic() < deadline:
+            assert process.poll() is None, process.communicate()[1]
+            time.sleep(0.05)
+        os.kill(process.pid, signal.SIGINT)
+        _, error = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "go on with `conveyor train tiny.yaml --data digits --run run --epochs 500 --resume`" in error
+    assert len(error.splitlines()) == 1
+
+
+def test_a_taken_folder_is_left_alone(run: Run) -> None:
+    settings = tiny_settings(run.folder.parent, epochs=2)
+    with pytest.raises(RunError, match="already holds a run: --resume .* --force"):
+        train(settings)
+    assert train(settings.model_copy(update={"resume": True})).digests == run.digests  # finished: nothing to do
+    with pytest.raises(RunError, match=r"was started with seed 0 \(now 5\)"):
+        train(settings.model_copy(update={"resume": True, "seed": 5}))
+
+
+def test_force_replaces_a_run(tmp_path: Path) -> None:
+    settings = tiny_settings(tmp_path, force=True)
+    first = train(settings)
+    second = train(settings.model_copy(update={"seed": 3}))
+    assert first.digests.weights != second.digests.weights
+
+
+def test_resume_needs_a_run(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="holds no run"):
+        train(tiny_settings(tmp_path, resume=True))
+
+
+def test_an_architecture_for_other_classes(tmp_path: Path) -> None:
+    settings = tiny_settings(tmp_path)
+    (tmp_path / "tiny.yaml").write_text(TINY.replace("units: classes", "units: 7"))
+    with pytest.raises(DataError, match="answers with 7 values, but digits has 10 classes"):
+        train(settings)
+    assert not settings.run.exists()
+
+
+def test_unknown_recipe(tmp_path: Path) -> None:
+    with pytest.raises(UnknownNameError, match="did you mean 'article'"):
+        train(tiny_settings(tmp_path, recipe="articel"))
+
+
+def test_a_loss_that_is_no_number_stops_training(tmp_path: Path) -> None:
+    settings = tiny_settings(tmp_path)
+    job = prepare(settings)
+    claim_folder(settings, job)
+    recipe = job.config.recipe.model_copy(update={"learning_rate": 1e30})
+    job = type(job)(**{**vars(job), "config": job.config.model_copy(update={"recipe": recipe})})
+    bars = TrainingProgress(epochs=1, steps_per_epoch=job.steps_per_epoch)
+    with bars as progress, pytest.raises(TrainerError, match=r"the loss became (nan|inf) in epoch 1 at step \d+"):
+        fit(job, progress, StopRequest(), resume=False)
+
+
+def test_changed_weights_are_noticed(tmp_path: Path) -> None:
+    run = train(tiny_settings(tmp_path))
+    path = run.folder / "weights.safetensors"
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(RunError, match="not those of the run's report"):
+        run.load_module()
+    path.write_bytes(b"")
+    with pytest.raises(RunError, match="cannot read the weights"):
+        run.load_module()
+
+
+def test_schedules() -> None:
+    cosine = Recipe(schedule="cosine", learning_rate=0.1, warm_up=0.1)
+    rates = [learning_rate(cosine, step, 100) for step in range(100)]
+    assert max(rates) == pytest.approx(0.1)
+    assert rates.index(max(rates)) == 10
+    assert rates[-1] < 0.001
+    assert all(later < earlier for earlier, later in pairwise(rates[10:]))
+    assert {learning_rate(RECIPES["article"], step, 100) for step in (0, 50, 99)} == {0.001}
+    one_cycle = [learning_rate(RECIPES["default"], step, 100) for step in range(100)]
+    assert one_cycle[0] < one_cycle[10] < one_cycle[20] > one_cycle[60] > one_cycle[99]
+
+
+def test_evaluation_of_a_known_module() -> None:
+    class Brightest(nn.Module):
+        """Answers with the brightest of the four pixels."""
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            assert not self.training
+            return x.flatten(1)
+
+    images = np.zeros((5, 2, 2, 1), dtype=np.uint8)
+    for index, pixel in enumerate([0, 1, 2, 3, 3]):
+        images[index].reshape(-1)[pixel] = 255
+    split = Split(images=images, labels=np.array([0, 1, 2, 3, 0]))
+    module = Brightest()
+    evaluation = evaluate_module(module, split, Normalisation(mean=(0.0,), standard_deviation=(1.0,)))
+    assert evaluation.accuracy == 0.8
+    assert evaluation.confusion_matrix.tolist() == [[1, 0, 0, 1], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]]
+    assert evaluation.predictions.tolist() == [0, 1, 2, 3, 3]
+    assert evaluation.confidences == pytest.approx(np.full(5, np.e / (np.e + 3)))
+    assert module.training
+
+
+def test_normalisation_gives_mean_zero_and_deviation_one() -> None:
+    images = np.random.default_rng(0).integers(0, 256, (20, 6, 5, 3), dtype=np.uint8)
+    inputs = Normaliser(measure_normalisation(images))(torch.from_numpy(images))
+    assert inputs.shape == (20, 3, 6, 5)
+    assert inputs.is_contiguous()
+    assert inputs.mean(dim=(0, 2, 3)) == pytest.approx([0, 0, 0], abs=1e-5)
+    assert inputs.std(dim=(0, 2, 3), correction=0) == pytest.approx([1, 1, 1], abs=1e-5)
