@@ -3,7 +3,7 @@
 from __future__ import annotations  # the stubs' enum types exist for the type checker only
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -33,11 +33,20 @@ class LabelledRows:
 
 
 @dataclass(frozen=True, kw_only=True)
+class LayerShape:
+    """What a layer's module must give for one row: [C, H, W], [C, L] or [N]."""
+
+    path: str
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class ModelDescription:
     """A network's input, task, labels and data. Without `test`, checks run on seeded noise and say so.
 
     `returns` says what the network's forward gives: MEANING_LOGITS (a softmax is added), MEANING_PROBABILITIES
-    (it ends in softmax itself) or, for regression, MEANING_VALUES. Without labels, outputs are numbered.
+    (it ends in softmax itself) or, for regression, MEANING_VALUES. Without labels, outputs are numbered. `layers` are
+    output shapes by arithmetic and `reported_accuracy` is training's own figure (0 to 1): both are checked.
     """
 
     input: ModelInput
@@ -45,6 +54,8 @@ class ModelDescription:
     task: model_pb2.Task.ValueType = model_pb2.TASK_CLASSIFICATION
     returns: model_pb2.Meaning.ValueType = model_pb2.MEANING_LOGITS
     test: LabelledRows | None = None
+    layers: tuple[LayerShape, ...] = ()
+    reported_accuracy: float | None = None
     provenance: model_pb2.Provenance = field(default_factory=model_pb2.Provenance)
     statistics: model_pb2.TrainingStatistics | None = None
 
@@ -83,6 +94,10 @@ class ExportOptions:
     def __post_init__(self) -> None:
         if self.max_batch_size < 1:
             raise ExportError(f"max_batch_size is {self.max_batch_size} rows; it must be at least 1.")
+
+    def with_rejected_dir(self, default: Path) -> ExportOptions:
+        """The same with somewhere to put a refused model, unless a place was chosen already."""
+        return self if self.rejected_dir else replace(self, rejected_dir=default)
 
     @property
     def buckets(self) -> tuple[int, ...]:

@@ -12,7 +12,9 @@ from torch import nn
 
 from conveyor_exporter.errors import ConversionError
 
-_STACK_LINE = re.compile(r'File "(?P<path>[^"]+)", line (?P<line>\d+), in (?P<function>\S+)\s*\n\s*(?P<code>[^\n]*)')
+_STACK_LINE = re.compile(
+    r'File "(?P<path>[^"]+)", line (?P<line>\d+), in (?P<function>\S+)[ \t]*\n[ \t]+(?P<code>[^\n]*)'
+)
 _SPECIALISED = re.compile(r"specialized it to be a constant \((\d+)\)")
 _OPERATOR = re.compile(r"OpOverload\(op='([^']+)'")
 _NOT_THE_CALLERS = re.compile(r"[/\\](torch|conveyor_exporter|logging)[/\\]|traceback\.py$")

@@ -11,18 +11,19 @@ import onnx
 from torch import nn
 
 from conveyor.v1 import model_pb2
+from conveyor_contract.contract import row_shape_of
 from conveyor_contract.model_file import ModelFile, write_contract
 from conveyor_exporter.checks.candidate import Candidate, Proof
-from conveyor_exporter.checks.registry import FILE_CHECKS, PROOF_CHECKS, run_checks
+from conveyor_exporter.checks.registry import check_proof
 from conveyor_exporter.contract_of import contract_of, output_spec, tool_versions
 from conveyor_exporter.convert import Conversion, convert, example_rows
 from conveyor_exporter.description import ExportOptions, ModelDescription
 from conveyor_exporter.errors import ConversionError, RejectedError, RunError
+from conveyor_exporter.from_run import read_run
 from conveyor_exporter.golden import make_golden_samples
 from conveyor_exporter.reference import Reference, detached_copy, one_thread, probe
 from conveyor_exporter.report import ExportReport
 from conveyor_exporter.repository import MODEL_FILE, REPORT_FILE, Destination
-from conveyor_exporter.session import Session
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,8 +58,25 @@ def export(
     report = trial.report()
     if proof is None or not report.ok:
         raise RejectedError(_rejection(report, trial.keep_rejected(report)))
-    with trial.phase("write"):
-        return _publish(proof, destination, report, options)
+    return _publish(trial.model, proof, destination, report, options)
+
+
+def export_run(
+    run_folder: Path,
+    repository: Path,
+    name: str,
+    *,
+    version: int | None = None,
+    data_dir: Path | None = None,
+    options: ExportOptions | None = None,
+) -> ExportResult:
+    """Exports what training left in a folder, checked on the run's own test split. Raises as `export` does, and the
+    trainer's errors for a folder that is no finished run. A refused model goes to RUN/rejected unless options say else.
+    """
+    run_folder = Path(run_folder)
+    trained = read_run(run_folder, data_dir)
+    options = (options or ExportOptions()).with_rejected_dir(run_folder / "rejected")
+    return export(trained.module, trained.description, repository, name, version=version, options=options)
 
 
 @dataclass(kw_only=True)
@@ -85,7 +103,7 @@ class _Trial:
                 proof = prepare_proof(
                     conversion, Reference(network=network, description=description), outputs, self.options
                 )
-                self.checks.extend(prove(proof, self.options))
+                self.checks.extend(check_proof(proof, self.options.on_step))
             return proof
         except ConversionError as error:
             self.checks.append(model_pb2.Check(name=error.check, detail=str(error)))
@@ -129,17 +147,17 @@ def prepare_proof(conversion: Conversion, reference: Reference, outputs: int, op
     description = reference.description
     candidate = Candidate(
         graph=onnx.load_from_string(conversion.model),
-        session=Session(conversion.model),
+        source=conversion.model,
         input=description.input.spec(),
         output=output_spec(description, outputs),
         labels=description.labels or tuple(str(index) for index in range(outputs)),
         batch_sizes=options.batch_sizes,
+        row_shape=row_shape_of(description.input.spec()),
         opset=options.opset,
     )
     test = description.test if options.golden == "real" else None
     return Proof(
         candidate=candidate,
-        model=conversion.model,
         layer_outputs=conversion.layer_outputs,
         reference=reference,
         test=description.test,
@@ -147,18 +165,14 @@ def prepare_proof(conversion: Conversion, reference: Reference, outputs: int, op
     )
 
 
-def prove(proof: Proof, options: ExportOptions) -> Iterator[model_pb2.Check]:
-    """Every check's verdict, one by one."""
-    yield from run_checks(FILE_CHECKS, proof.candidate, options.on_step)
-    yield from run_checks(PROOF_CHECKS, proof, options.on_step)
-
-
-def _publish(proof: Proof, destination: Destination, report: ExportReport, options: ExportOptions) -> ExportResult:
+def _publish(
+    model: bytes, proof: Proof, destination: Destination, report: ExportReport, options: ExportOptions
+) -> ExportResult:
     options.on_step("writing")
     description = proof.reference.description
     contract = contract_of(destination.name, proof.candidate, description, options, report.checks)
     with destination.fill() as folder:
-        written: ModelFile = write_contract(proof.model, folder / MODEL_FILE, contract, proof.golden)
+        written: ModelFile = write_contract(model, folder / MODEL_FILE, contract, proof.golden)
         sealed = written.verify()
         report = replace(
             report, file_digest=written.file_digest, model_digest=written.model_digest, file_bytes=written.size

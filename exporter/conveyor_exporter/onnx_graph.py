@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 import onnx
-from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, numpy_helper
+from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, numpy_helper
 
 # Where people's and build machines' files lie, and anything that ends in a source file's name.
 _PATH = re.compile(
@@ -12,6 +12,16 @@ _PATH = re.compile(
     r"|(?:[A-Za-z]:\\[^\s\"',;]+)"
     r"|(?:/?(?:[^\s\"',;:/]+/)+[^\s\"',;:/]+\.(?:py|ipynb|pyc|so)\b)"
 )
+
+_DATATYPES: dict[int, str] = {
+    TensorProto.UINT8: "UINT8",
+    TensorProto.INT8: "INT8",
+    TensorProto.INT32: "INT32",
+    TensorProto.INT64: "INT64",
+    TensorProto.FLOAT16: "FP16",
+    TensorProto.FLOAT: "FP32",
+    TensorProto.DOUBLE: "FP64",
+}
 
 
 def graphs_in(model: ModelProto) -> Iterator[GraphProto]:
@@ -43,6 +53,25 @@ def tensors_in(model: ModelProto) -> Iterator[TensorProto]:
         for attribute in node.attribute:
             if attribute.type == AttributeProto.TENSOR:
                 yield attribute.t
+
+
+def graph_inputs(model: ModelProto) -> list[ValueInfoProto]:
+    """The inputs that a caller feeds; old files list their weights as inputs too."""
+    weights = {tensor.name for tensor in model.graph.initializer}
+    return [value for value in model.graph.input if value.name not in weights]
+
+
+def shape_in_graph(value: ValueInfoProto) -> tuple[int | str, ...]:
+    """A value's shape as the graph declares it; an axis that it says nothing of is "?"."""
+    return tuple(
+        dimension.dim_value if dimension.WhichOneof("value") == "dim_value" else dimension.dim_param or "?"
+        for dimension in value.type.tensor_type.shape.dim
+    )
+
+
+def datatype_of(value: ValueInfoProto) -> str:
+    """A value's type in the Open Inference Protocol's words; "" for one that cannot be served."""
+    return _DATATYPES.get(value.type.tensor_type.elem_type, "")
 
 
 def opset_of(model: ModelProto) -> int:

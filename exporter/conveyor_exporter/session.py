@@ -1,5 +1,6 @@
 """An ONNX model in ONNX Runtime on the CPU, as the proof runs it: one thread, so that figures repeat."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ _ERRORS_ONLY = 3
 class Session:
     """A loaded model with one input. Raises RunError when ONNX Runtime refuses it."""
 
-    def __init__(self, model: bytes) -> None:
+    def __init__(self, source: bytes | Path) -> None:
         runtime = _onnxruntime()
         options = runtime.SessionOptions()
         options.intra_op_num_threads = 1
@@ -22,7 +23,7 @@ class Session:
         options.log_severity_level = _ERRORS_ONLY
         options.use_deterministic_compute = True
         try:
-            self._session = runtime.InferenceSession(model, options, providers=[CPU_PROVIDER])
+            self._session = runtime.InferenceSession(source, options, providers=[CPU_PROVIDER])
         except Exception as error:  # ONNX Runtime's errors share no base of their own
             raise RunError(f"ONNX Runtime cannot load the model ({_sentence(error)})") from error
         self.inputs = tuple(value.name for value in self._session.get_inputs())

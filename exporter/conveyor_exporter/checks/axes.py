@@ -1,29 +1,18 @@
 """Checks of names, types and shapes: what is declared, what the graph says, what a run gives."""
 
-from onnx import TensorProto, ValueInfoProto
-
 from conveyor.v1 import model_pb2
 from conveyor_contract.contract import BATCH_AXIS, shape_of
 from conveyor_exporter.checks.candidate import Candidate, failed, passed
 from conveyor_exporter.errors import RunError
-from conveyor_exporter.onnx_graph import fixed_batch_reshapes
-
-DATATYPES: dict[int, str] = {
-    TensorProto.UINT8: "UINT8",
-    TensorProto.INT8: "INT8",
-    TensorProto.INT32: "INT32",
-    TensorProto.INT64: "INT64",
-    TensorProto.FLOAT16: "FP16",
-    TensorProto.FLOAT: "FP32",
-    TensorProto.DOUBLE: "FP64",
-}
+from conveyor_exporter.onnx_graph import datatype_of, fixed_batch_reshapes, graph_inputs, shape_in_graph
+from conveyor_exporter.session import CPU_PROVIDER, runtime_version
 
 _REMEDY = "use torch.flatten(x, 1), or x.shape[0] itself, wherever forward reshapes"
 
 
 def declared_axes(candidate: Candidate) -> model_pb2.Check:
     """The graph's one input and one output have the declared name, type and shape, with a free batch axis."""
-    inputs, outputs = graph_inputs(candidate), list(candidate.graph.graph.output)
+    inputs, outputs = graph_inputs(candidate.graph), list(candidate.graph.graph.output)
     if len(inputs) != 1 or len(outputs) != 1:
         return failed(
             f"the graph has {len(inputs)} inputs and {len(outputs)} outputs; one of each can be served with a contract."
@@ -34,13 +23,19 @@ def declared_axes(candidate: Candidate) -> model_pb2.Check:
             return failed(
                 f"{value.name!r} is fixed to a batch of {shape[0]}: {list(shape)}; export it with a free axis."
             )
-        found = (value.name, DATATYPES.get(value.type.tensor_type.elem_type, "another type"), shape)
+        found = (value.name, datatype_of(value), shape)
         declared = (spec.name, spec.datatype, shape_of(spec))
         if found != declared:
             return failed(f"the graph has {_words(*found)} where {_words(*declared)} is declared; export it again.")
     return passed(
         f"{_words(candidate.input.name, candidate.input.datatype, shape_of(candidate.input))}, free batch axis"
     )
+
+
+def loads(candidate: Candidate) -> model_pb2.Check:
+    """ONNX Runtime loads the file."""
+    inputs = ", ".join(candidate.session.inputs)
+    return passed(f"ONNX Runtime {runtime_version()} loads it on {CPU_PROVIDER}, to be fed with {inputs}")
 
 
 def shapes(candidate: Candidate) -> model_pb2.Check:
@@ -60,9 +55,11 @@ def shapes(candidate: Candidate) -> model_pb2.Check:
     return passed(f"declared = graph = run at batches {sizes}", max_batch_size=candidate.max_batch_size)
 
 
-def labels(candidate: Candidate) -> model_pb2.Check:
+def labels(candidate: Candidate) -> model_pb2.Check | None:
     """There is one label for each output."""
     outputs = shape_of(candidate.output)[-1]
+    if not candidate.labels:
+        return None
     if not candidate.answers_probabilities:
         return passed(f"{outputs} values, no labels needed")
     duplicates = sorted({label for label in candidate.labels if candidate.labels.count(label) > 1})
@@ -74,20 +71,6 @@ def labels(candidate: Candidate) -> model_pb2.Check:
     if duplicates:
         return failed(f"the label {duplicates[0]!r} stands for several outputs; labels must differ.")
     return passed(f"{outputs} labels for {outputs} outputs", labels=len(candidate.labels))
-
-
-def graph_inputs(candidate: Candidate) -> list[ValueInfoProto]:
-    """The inputs that a caller feeds; old files list their weights as inputs too."""
-    weights = {tensor.name for tensor in candidate.graph.graph.initializer}
-    return [value for value in candidate.graph.graph.input if value.name not in weights]
-
-
-def shape_in_graph(value: ValueInfoProto) -> tuple[int | str, ...]:
-    """A value's shape as the graph declares it; an axis that it says nothing of is "?"."""
-    return tuple(
-        dimension.dim_value if dimension.WhichOneof("value") == "dim_value" else dimension.dim_param or "?"
-        for dimension in value.type.tensor_type.shape.dim
-    )
 
 
 def _words(name: str, datatype: str, shape: tuple[int | str, ...]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations  # the stubs' enum types exist for the type c
 
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +12,6 @@ from numpy.typing import NDArray
 from onnx import ModelProto
 
 from conveyor.v1 import model_pb2
-from conveyor_contract.contract import row_shape_of
 from conveyor_exporter.description import LabelledRows
 from conveyor_exporter.model_input import Rows
 from conveyor_exporter.session import Session
@@ -20,20 +20,30 @@ if TYPE_CHECKING:
     from conveyor_exporter.reference import Reference
 
 NOISE_SEED = 20
+_FLOATS = {"FP16": np.float16, "FP64": np.float64}
 REAL_ROWS = 64  # of the test split, for what is run at every batch size
 
 
 @dataclass(frozen=True, kw_only=True)
 class Candidate:
-    """A model on trial with what it claims to be. `batch_sizes` in rows, ascending, all of them to be run."""
+    """A model on trial with what it claims to be. `batch_sizes` in rows, ascending, all of them to be run.
+
+    `source` is what ONNX Runtime loads: bytes, or a path where weights may lie beside the file.
+    """
 
     graph: ModelProto
-    session: Session
+    source: bytes | Path
     input: model_pb2.TensorSpec
     output: model_pb2.TensorSpec
     labels: tuple[str, ...]
     batch_sizes: tuple[int, ...]
+    row_shape: tuple[int, ...]  # to be run with; where the graph leaves sizes free, ours
     opset: int | None = None  # None: any that the oldest supported runtime reads
+
+    @cached_property
+    def session(self) -> Session:
+        """Raises RunError when ONNX Runtime cannot load the model."""
+        return Session(self.source)
 
     @property
     def max_batch_size(self) -> int:
@@ -47,9 +57,9 @@ class Candidate:
     def noise(self) -> Rows:
         """Seeded noise, a full batch of it; among images of noise also an all-black and an all-white one."""
         generator = np.random.default_rng(NOISE_SEED)
-        shape = (self.max_batch_size, *row_shape_of(self.input))
+        shape = (self.max_batch_size, *self.row_shape)
         if self.input.datatype != "UINT8":
-            return generator.normal(0, 1, shape).astype(np.float32)
+            return generator.normal(0, 1, shape).astype(_FLOATS.get(self.input.datatype, np.float32))
         rows = generator.integers(0, 256, shape, dtype=np.uint8)
         if len(rows) > 3:
             rows[-1], rows[-2] = 0, 255
@@ -61,7 +71,6 @@ class Proof:
     """A candidate beside the network it came from, the test data, and the golden samples made for it."""
 
     candidate: Candidate
-    model: bytes
     layer_outputs: dict[str, str]
     reference: Reference
     test: LabelledRows | None

@@ -17,15 +17,21 @@ from conveyor_exporter.tolerances import proof_tolerance
 def first_differing_layer(proof: Proof, rows: Rows) -> str | None:
     """ "path (Class)", or None when every layer that can be compared agrees."""
     ours = proof.reference.layer_answers(rows)
-    kept = {path: value for path, value in proof.layer_outputs.items() if path in ours}
     try:
-        theirs = Session(with_outputs(proof.candidate.graph, sorted(set(kept.values())))).run_all(rows)
+        theirs = graph_answers(proof, rows)
     except RunError:  # a graph so broken that it runs in no other form
         return None
     for path, (kind, answer) in ours.items():
-        if path in kept and kept[path] in theirs and _differs(theirs[kept[path]], answer):
+        if path in theirs and _differs(theirs[path], answer):
             return f"{path} ({kind})"
     return None
+
+
+def graph_answers(proof: Proof, rows: Rows) -> dict[str, NDArray[Any]]:
+    """Module path -> its value in the graph, for the modules that the exporter has not merged with others."""
+    values = proof.layer_outputs
+    found = Session(with_outputs(proof.candidate.graph, sorted(set(values.values())))).run_all(rows)
+    return {path: found[value] for path, value in values.items() if value in found}
 
 
 def _differs(theirs: NDArray[Any], ours: NDArray[np.float32]) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
 from conveyor.v1 import model_pb2
-from conveyor_exporter.checks import accuracy, axes, behaviour, file, parity, samples
+from conveyor_exporter.checks import accuracy, axes, behaviour, file, layers, parity, samples
 from conveyor_exporter.checks.candidate import Candidate, Proof, failed
 from conveyor_exporter.errors import RunError
 from conveyor_exporter.model_input import ImageInput
@@ -19,8 +19,8 @@ def golden_samples(proof: Proof) -> model_pb2.Check:
     return samples.replay(proof.candidate.session, proof.golden, preprocessor, "fp32")
 
 
-# Of any model file.
-FILE_CHECKS: tuple[Callable[[Candidate], model_pb2.Check | None], ...] = (
+# Of any model file, read only.
+STATIC_CHECKS: tuple[Callable[[Candidate], model_pb2.Check | None], ...] = (
     file.opset,
     file.ir_version,
     file.single_file,
@@ -29,8 +29,13 @@ FILE_CHECKS: tuple[Callable[[Candidate], model_pb2.Check | None], ...] = (
     file.randomness,
     file.single_softmax,
     axes.declared_axes,
-    axes.shapes,
     axes.labels,
+    axes.loads,
+)
+
+# Of any model file, run on noise.
+RUN_CHECKS: tuple[Callable[[Candidate], model_pb2.Check | None], ...] = (
+    axes.shapes,
     behaviour.finite,
     behaviour.probabilities,
     behaviour.determinism,
@@ -39,6 +44,7 @@ FILE_CHECKS: tuple[Callable[[Candidate], model_pb2.Check | None], ...] = (
 
 # Of a model file beside the network that it came from. A check answers None where it has nothing to look at.
 PROOF_CHECKS: tuple[Callable[[Proof], model_pb2.Check | None], ...] = (
+    layers.layer_shapes,
     parity.parity_noise,
     parity.parity_logits,
     parity.parity_real,
@@ -47,6 +53,22 @@ PROOF_CHECKS: tuple[Callable[[Proof], model_pb2.Check | None], ...] = (
     accuracy.mean_error,
     golden_samples,
 )
+
+
+def check_candidate(candidate: Candidate, on_step: Callable[[str], None]) -> Iterator[model_pb2.Check]:
+    """The verdicts on any model file; it is not run when it does not even load."""
+    loaded = True
+    for verdict in run_checks(STATIC_CHECKS, candidate, on_step):
+        loaded = verdict.ok or verdict.name != axes.loads.__name__
+        yield verdict
+    if loaded:
+        yield from run_checks(RUN_CHECKS, candidate, on_step)
+
+
+def check_proof(proof: Proof, on_step: Callable[[str], None]) -> Iterator[model_pb2.Check]:
+    """The verdicts on an exported file beside its network."""
+    yield from check_candidate(proof.candidate, on_step)
+    yield from run_checks(PROOF_CHECKS, proof, on_step)
 
 
 def run_checks(

@@ -1,0 +1,89 @@
+"""What `conveyor export`, `evaluate`, `check` and `inspect` can be told: one settings class each, no heavy imports."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import Field, PositiveInt, model_validator
+from pydantic_settings import BaseSettings, CliPositionalArg, SettingsConfigDict
+
+_INPUT = re.compile(r"\d+x\d+(?:x\d+)?")
+
+
+class ExportSettings(BaseSettings):
+    """Prove a network and put it into a repository."""
+
+    model_config = SettingsConfigDict(env_prefix="CONVEYOR_EXPORT_")
+
+    run: CliPositionalArg[Path | None] = Field(default=None, description="the folder of a run that has finished")
+    to: Path = Field(description="the model repository to write into")
+    name: str = Field(description="the model's name in the repository")
+    version: PositiveInt | None = Field(default=None, description="the version; without it, the highest plus one")
+    force: bool = Field(default=False, description="overwrite the version if it exists")
+    data_dir: Path | None = Field(default=None, description="the folder of the data set's files, if it has moved")
+    module: str | None = Field(
+        default=None, description="FILE_OR_MODULE:FACTORY of a torch.nn.Module, instead of a run"
+    )
+    input: str | None = Field(default=None, description="with --module: one row's size, CxHxW or CxL, as 1x28x28")
+    labels: str | None = Field(default=None, description="with --module: the labels of the outputs, a,b,c")
+    mean: str | None = Field(default=None, description="with --module: mean per channel of pixels in 0..1, as 0.13")
+    standard_deviation: str | None = Field(default=None, description="with --module: standard deviation per channel")
+    output: Literal["logits", "probabilities", "values"] = Field(
+        default="logits", description="with --module: what forward returns; values is regression"
+    )
+    data: str | None = Field(default=None, description="with --module: the data set to check on; else noise")
+    max_batch_size: PositiveInt = Field(default=32, description="rows; the largest batch that is proved and served")
+    opset: PositiveInt = Field(default=18, description="ONNX operator set of the file")
+    golden: Literal["real", "synthetic"] = Field(
+        default="real", description="golden samples inside the file: images of the test split, or noise"
+    )
+    rejected_dir: Path | None = Field(
+        default=None, description="where a refused model goes; by default RUN/rejected, or ./rejected"
+    )
+    json_: bool = Field(default=False, description="print JSON only")
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if (self.run is None) == (self.module is None):
+            raise ValueError("give either the folder of a RUN or --module FILE_OR_MODULE:FACTORY")
+        if self.module is not None and self.input is None:
+            raise ValueError("--module needs --input, one row's size as CxHxW")
+        if self.input is not None and not _INPUT.fullmatch(self.input):
+            raise ValueError(f"--input is {self.input!r}; write CxHxW for images or CxL for signals, as 1x28x28")
+        of_module = ("input", "labels", "mean", "standard_deviation", "data")
+        given = [name for name in of_module if getattr(self, name) is not None]
+        if self.run is not None and given:
+            raise ValueError(f"--{given[0].replace('_', '-')} goes with --module; a run knows its own")
+        return self
+
+
+class EvaluateSettings(BaseSettings):
+    """Measure a run or an exported model on a data set."""
+
+    model_config = SettingsConfigDict(env_prefix="CONVEYOR_EVALUATE_")
+
+    model: CliPositionalArg[Path] = Field(description="the folder of a run, or an exported model.onnx")
+    data: str = Field(description="the data set, such as digits or mnist")
+    data_dir: Path | None = Field(default=None, description="the folder of the data set's files")
+    split: Literal["train", "validation", "test"] = Field(default="test", description="which part of the data set")
+    json_: bool = Field(default=False, description="print JSON only")
+
+
+class CheckSettings(BaseSettings):
+    """Check anybody's ONNX classifier."""
+
+    model_config = SettingsConfigDict(env_prefix="CONVEYOR_CHECK_")
+
+    model: CliPositionalArg[Path] = Field(description="an ONNX file, with a contract or without")
+    json_: bool = Field(default=False, description="print JSON only")
+
+
+class InspectSettings(BaseSettings):
+    """Show what a model file says of itself."""
+
+    model_config = SettingsConfigDict(env_prefix="CONVEYOR_INSPECT_")
+
+    model: CliPositionalArg[Path] = Field(description="an ONNX file")
+    json_: bool = Field(default=False, description="print JSON only")
