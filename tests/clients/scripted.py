@@ -26,6 +26,7 @@ class Script:
 
     failures: list[tuple[grpc.StatusCode, str]] = field(default_factory=list)  # one a call, before it works again
     delay: float = 0.0  # seconds before each answer
+    answers_alternate: bool = False  # every other call is answered with another label
     results_dropped: int = 0  # results left out of a Classify answer
     stream_ends_after: int | None = None  # answers, then the stream ends by itself
     stream_fails_after: int | None = None  # answers, then UNAVAILABLE
@@ -54,7 +55,8 @@ class ScriptedServicer(classifier_pb2_grpc.ClassifierServiceServicer):
             context.abort(grpc.StatusCode.NOT_FOUND, f"there is no model {request.model_name!r}.")
         if len(request.images) == 1 and request.images[0].encoded == UNREADABLE:
             context.abort(grpc.StatusCode.INVALID_ARGUMENT, "this is no image.")
-        results = [_result(image, request.top_k) for image in request.images]
+        shift = script.attempts % 2 if script.answers_alternate else 0
+        results = [_result(image, request.top_k, shift) for image in request.images]
         return classifier_pb2.ClassifyResponse(
             results=results[script.results_dropped :],
             model_name="m",
@@ -117,10 +119,10 @@ STATUS = classifier_pb2.ModelStatus(
 )
 
 
-def _result(image: classifier_pb2.Image, top_k: int) -> classifier_pb2.Result:
+def _result(image: classifier_pb2.Image, top_k: int, shift: int = 0) -> classifier_pb2.Result:
     if image.encoded == UNREADABLE:
         return classifier_pb2.Result(error=classifier_pb2.ItemError(code=3, message="this is no image."))
-    best = expected_index(image)
+    best = expected_index(image) + shift
     ranks = [(best + step) % len(LABELS) for step in range(max(1, top_k))]
     predictions = [
         classifier_pb2.Prediction(label=LABELS[index], index=index, probability=0.6 / (rank + 1))
