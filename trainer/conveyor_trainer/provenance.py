@@ -38,7 +38,7 @@ def source_revision() -> str:
 
 def _git(*arguments: str, folder: Path) -> str:
     try:
-        answer = subprocess.run(  # noqa: S603  # fixed arguments
+        answer = subprocess.run(  # fixed arguments
             ["git", "-C", str(folder), *arguments],  # noqa: S607  # whichever git the user has
             capture_output=True,
             text=True,

@@ -1,0 +1,77 @@
+"""`conveyor summary` and `conveyor train` as a user meets them."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from conveyor_cli.main import main
+from tests.trainer.networks import TINY
+
+
+@pytest.fixture
+def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder to work in, with tiny.yaml."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tiny.yaml").write_text(TINY)
+    return tmp_path
+
+
+def test_summary_as_json(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["summary", "mnist_cnn", "--json"]) == 0
+    summary = json.loads(capsys.readouterr().out)
+    assert summary["parameters"] == 121_930
+    assert summary["macs"] == 2_528_000
+    first, last = summary["layers"][0], summary["layers"][-1]
+    assert (first["name"], first["type"], first["output_shape"], first["parameters"]) == (
+        "conv2d_1",
+        "conv2d",
+        [32, 26, 26],
+        320,
+    )
+    assert last["output_shape"] == [10]
+
+
+def test_summary_as_table(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["summary", "mnist_cnn", "--formulas", "--classes", "3"]) == 0
+    out = capsys.readouterr().out
+    assert "floor((28 + 2*0 - 3)/1) + 1 = 26" in out
+    assert "121,475 parameters" in out
+    assert "drops the last 1 row of 11" in out
+    assert "next: conveyor train mnist_cnn" in out
+
+
+def test_summary_shows_what_is_inside_a_block(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    block = "  - residual: {layers: [conv2d: {filters: 4, kernel_size: 3, padding: same, strides: 2}]}\n"
+    (tiny / "block.yaml").write_text(TINY.replace("layers:\n", "layers:\n" + block))
+    assert main(["summary", "block.yaml", "--json"]) == 0
+    residual = json.loads(capsys.readouterr().out)["layers"][0]
+    assert residual["layers"][0]["parameters"] == 40
+    assert residual["parameters"] == 40 + 4 + 8  # and the shortcut's 1x1 convolution and batch_norm
+    assert main(["summary", "block.yaml"]) == 0
+    assert "  conv2d_1" in capsys.readouterr().out
+
+
+def test_unknown_names_are_wrong_usage(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["summary", "mnist_cn"]) == 2
+    assert main(["train", "tiny.yaml", "--data", "digit", "--run", "run"]) == 2
+    assert main(["train", "tiny.yaml", "--data", "digits", "--run", "run", "--epochs", "0"]) == 2
+    assert main(["train", "tiny.yaml", "--data", "digits", "--run", "run", "--name", "x"]) == 2
+    assert main(["train", "tiny.yaml", "--data", "mnist", "--data-dir", "absent", "--run", "run"]) == 1
+    errors = capsys.readouterr().err.splitlines()
+    assert len(errors) == 5
+    assert "did you mean 'mnist_cnn'" in errors[0]
+    assert "did you mean 'digits'" in errors[1]
+    assert "no train-images-idx3-ubyte or train-images-idx3-ubyte.gz in absent" in errors[4]
+    assert not (tiny / "run").exists()
+
+
+def test_train_prints_its_result_and_what_to_do_next(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["train", "tiny.yaml", "--data", "digits", "--run", "run", "--recipe", "article", "--epochs", "1"]
+    assert main(arguments) == 0
+    captured = capsys.readouterr()
+    assert "of 359 test images right" in captured.out
+    assert "next: conveyor export run" in captured.out
+    assert captured.err == ""
+    assert main(arguments) == 1
+    assert "already holds a run" in capsys.readouterr().err
