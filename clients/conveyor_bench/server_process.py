@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,15 +32,18 @@ def conveyor_command(*arguments: str | Path) -> list[str]:
     return [sys.executable, "-m", "conveyor_cli", *map(str, arguments)]
 
 
+def serving(repository: Path, *options: str) -> AbstractContextManager[ServerProcess]:
+    """Serves a repository on a free port while the block runs, then stops the server as an operator would."""
+    return running(conveyor_command("serve", repository, "--port", "0", *options))
+
+
 @contextmanager
-def serving(repository: Path, *options: str) -> Iterator[ServerProcess]:
-    """Serves a repository on a free port while the block runs, then stops the server as an operator would.
+def running(command: list[str]) -> Iterator[ServerProcess]:
+    """Runs a server that logs `ready address=HOST:PORT` on stderr; SIGTERM at the end of the block.
 
     Raises ConveyorClientError with the server's last lines when it does not become ready.
     """
-    process = subprocess.Popen(
-        conveyor_command("serve", repository, "--port", "0", *options), stderr=subprocess.PIPE, text=True
-    )
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     lines: list[str] = []
     found = threading.Event()
     reader = threading.Thread(target=_read, args=(process, lines, found), daemon=True)
@@ -60,10 +63,11 @@ def serving(repository: Path, *options: str) -> Iterator[ServerProcess]:
 def _read(process: subprocess.Popen[str], lines: list[str], found: threading.Event) -> None:
     """Reads the server's log to its end, so that the server never waits for a full pipe."""
     assert process.stderr is not None
-    for line in process.stderr:
-        lines.append(line.rstrip())
-        if _READY.search(line):
-            found.set()
+    with process.stderr as log:
+        for line in log:
+            lines.append(line.rstrip())
+            if _READY.search(line):
+                found.set()
     found.set()  # the server has ended
 
 
