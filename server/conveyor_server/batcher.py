@@ -1,0 +1,220 @@
+"""Dynamic batching: requests wait in one queue, a free instance takes what is there.
+
+Work-conserving: nobody waits for company unless `max_queue_delay` says so. All state belongs to the event loop's
+thread, so there is no lock; an instance only computes. What a request needs is in its own `PendingRequest`: a caller
+that goes away, a deadline that passes or a batch that fails touches nobody else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from conveyor_server.batch import Batch, Outcome, PendingRequest, Rows, Segment
+from conveyor_server.errors import ErrorKind, ServingError
+from conveyor_server.instance import BatchResult, Instance
+
+log = logging.getLogger(__name__)
+
+# What a caller is told to wait at least when the queue is full, in milliseconds.
+MIN_RETRY_MS = 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchLimits:
+    """Sizes in rows, the delay in seconds."""
+
+    max_batch_size: int
+    max_queue_size: int
+    max_queue_delay: float = 0.0
+
+
+class Batcher:
+    """Merges callers' rows into batches for `instances`. Every method belongs to the event loop's thread."""
+
+    def __init__(
+        self,
+        limits: BatchLimits,
+        instances: Sequence[Instance],
+        loop: asyncio.AbstractEventLoop,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._limits = limits
+        self._instances = instances
+        self._free = list(instances)
+        self._loop = loop
+        self._clock = clock
+        # An ordered set: rows leave at the front, and who gives up leaves from anywhere, both at no cost.
+        self._queue: OrderedDict[PendingRequest, None] = OrderedDict()
+        self._admitted_rows = 0
+        self._queued_rows = 0
+        self._dispatch_scheduled = False
+        self._company_timer: asyncio.TimerHandle | None = None
+        self._usual_seconds = 0.0
+        self._closed = False
+
+    @property
+    def waiting_rows(self) -> int:
+        """Rows that count against `max_queue_size`: admitted, and not yet in a batch."""
+        return self._admitted_rows + self._queued_rows
+
+    def admit(self, rows: int) -> None:
+        """Keeps room for rows that will be submitted. Raises ServingError at once when there is none."""
+        limit = self._limits.max_queue_size
+        if rows > limit:
+            message = f"{rows} images in one request are over the limit of {limit} that may wait; send fewer at a time"
+            raise ServingError(ErrorKind.INVALID_ARGUMENT, message)
+        if self.waiting_rows + rows > limit:
+            message = f"the queue is full: {self.waiting_rows} rows wait, and at most {limit} may; try again later"
+            raise ServingError(ErrorKind.QUEUE_FULL, message, retry_after_ms=self._retry_after_ms())
+        self._admitted_rows += rows
+
+    def withdraw(self, rows: int) -> None:
+        """Gives back the room of admitted rows that will not be submitted."""
+        self._admitted_rows -= rows
+
+    async def run(self, rows: Rows, deadline: float | None) -> Outcome:
+        """Runs admitted rows; `deadline` in seconds of the clock. Raises ServingError. May be cancelled at any time."""
+        self._admitted_rows -= len(rows)
+        if self._closed:
+            raise _unloaded()
+        request = PendingRequest(
+            rows=rows, reply=self._loop.create_future(), submitted_at=self._clock(), deadline=deadline
+        )
+        self._queue[request] = None
+        self._queued_rows += len(rows)
+        if deadline is not None:
+            request.deadline_timer = self._loop.call_later(
+                deadline - request.submitted_at, self._fail, request, _late(request)
+            )
+        self._schedule_dispatch()
+        try:
+            return await request.reply
+        finally:
+            self._leave_queue(request)
+
+    def close(self) -> None:
+        """Refuses whoever still waits, and ends each instance after the batch that it runs."""
+        self._closed = True
+        for request in list(self._queue):
+            self._fail(request, _unloaded())
+        for instance in self._instances:
+            instance.close()
+
+    def _schedule_dispatch(self) -> None:
+        # At the end of the loop's turn: requests that arrived together run together.
+        if self._free and not self._dispatch_scheduled:
+            self._dispatch_scheduled = True
+            self._loop.call_soon(self._dispatch)
+
+    def _dispatch(self) -> None:
+        self._dispatch_scheduled = False
+        while self._free and self._queue and not self._waits_for_company():
+            batch = self._form_batch()
+            if batch.size:
+                instance = self._free.pop()
+                instance.start(batch, partial(self._batch_done, instance))
+
+    def _waits_for_company(self) -> bool:
+        if self._company_timer is not None:
+            self._company_timer.cancel()
+            self._company_timer = None
+        delay = self._limits.max_queue_delay
+        if delay <= 0.0 or self._queued_rows >= self._limits.max_batch_size:
+            return False
+        remaining = next(iter(self._queue)).submitted_at + delay - self._clock()
+        if remaining <= 0.0:
+            return False
+        self._company_timer = self._loop.call_later(remaining, self._dispatch)
+        return True
+
+    def _form_batch(self) -> Batch:
+        now = self._clock()
+        room = self._limits.max_batch_size
+        segments: list[Segment] = []
+        while room and self._queue:
+            request = next(iter(self._queue))
+            if request.reply.done():
+                self._leave_queue(request)
+            elif request.deadline is not None and request.deadline <= now:
+                self._fail(request, _late(request))
+            else:
+                segment = self._take(request, room, now)
+                segments.append(segment)
+                room -= len(segment)
+        return Batch(segments=segments, size=self._limits.max_batch_size - room)
+
+    def _take(self, request: PendingRequest, room: int, now: float) -> Segment:
+        segment = request.take(room)
+        request.taken_at = now
+        self._queued_rows -= len(segment)
+        if not request.waiting:
+            self._leave_queue(request)
+        return segment
+
+    def _batch_done(self, instance: Instance, batch: Batch, result: BatchResult) -> None:
+        self._free.append(instance)
+        # The next batch first, so that the session works while these are answered.
+        self._dispatch()
+        self._usual_seconds += (result.compute_seconds - self._usual_seconds) / 8
+        try:
+            if isinstance(result.output, Exception):
+                raise result.output
+            outputs = batch.split(result.output)
+        except Exception as error:
+            log.error("a batch of %d rows failed", batch.size, exc_info=error)
+            for segment in batch.segments:
+                self._fail(segment.request, _failed())
+            return
+        for segment, output in zip(batch.segments, outputs, strict=True):
+            self._answer(segment, output, batch.size, result.compute_seconds)
+
+    def _answer(self, segment: Segment, output: Rows, batch_size: int, compute_seconds: float) -> None:
+        request = segment.request
+        request.largest_batch = max(request.largest_batch, batch_size)
+        if request.add_output(segment.start, output) and not request.reply.done():
+            request.reply.set_result(
+                Outcome(
+                    output=request.whole_output(),
+                    queue_seconds=request.taken_at - request.submitted_at,
+                    compute_seconds=compute_seconds,
+                    batch_size=request.largest_batch,
+                )
+            )
+
+    def _fail(self, request: PendingRequest, error: ServingError) -> None:
+        self._leave_queue(request)
+        if not request.reply.done():
+            request.reply.set_exception(error)
+
+    def _leave_queue(self, request: PendingRequest) -> None:
+        if request.deadline_timer is not None:
+            request.deadline_timer.cancel()
+            request.deadline_timer = None
+        if request in self._queue:
+            del self._queue[request]
+            self._queued_rows -= request.waiting
+
+    def _retry_after_ms(self) -> int:
+        batches = self.waiting_rows / self._limits.max_batch_size / len(self._instances)
+        return max(MIN_RETRY_MS, round(1000 * batches * self._usual_seconds))
+
+
+def _late(request: PendingRequest) -> ServingError:
+    waited = (request.deadline or 0.0) - request.submitted_at
+    message = f"the deadline passed after {max(0.0, waited) * 1000:.0f} ms in the queue, before the model ran"
+    return ServingError(ErrorKind.DEADLINE_PASSED, message)
+
+
+def _failed() -> ServingError:
+    message = "the model failed while it ran this request's batch; the server's log has the cause"
+    return ServingError(ErrorKind.MODEL_FAILED, message)
+
+
+def _unloaded() -> ServingError:
+    return ServingError(ErrorKind.STOPPING, "the model is being unloaded; try again")

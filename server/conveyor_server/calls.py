@@ -1,0 +1,123 @@
+"""What a handler sees of a call, and what an engine sees of a handler: the boundary between the two.
+
+Handlers are async functions over protobuf messages, written once. An engine (grpcio, or another that speaks gRPC)
+carries bytes: for each method of a table it calls `answer_unary` or `answer_stream`, and turns a `CallError` into
+its own way of ending a call. A call that its caller cancelled reaches the handler as the cancellation of its task.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from google.protobuf.message import DecodeError, Message
+
+from conveyor_server.errors import ErrorKind, ServingError
+from conveyor_server.statuses import Code, CodeTable
+
+log = logging.getLogger(__name__)
+
+RETRY_KEY = "grpc-retry-pushback-ms"
+
+
+class CallContext(Protocol):
+    """One call, as its handler sees it."""
+
+    @property
+    def deadline(self) -> float | None:
+        """The caller's deadline in seconds of `time.monotonic()`; None without one."""
+
+    @property
+    def peer(self) -> str:
+        """The caller's address, in gRPC's notation."""
+
+    @property
+    def metadata(self) -> Mapping[str, str | bytes]:
+        """The call's metadata; of a repeated key the last value."""
+
+    def add_trailing_metadata(self, key: str, value: str) -> None:
+        """Adds a pair to what is sent after the answer."""
+
+
+# The handlers' own types differ from method to method, and a table holds them all: hence Any, only here.
+UnaryHandler = Callable[[Any, CallContext], Awaitable[Message]]
+StreamHandler = Callable[[AsyncIterator[Any], CallContext], AsyncGenerator[Message, None]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnaryMethod:
+    """One message in, one out."""
+
+    handler: UnaryHandler
+    request_type: type[Message]
+    codes: CodeTable
+
+
+@dataclass(frozen=True, kw_only=True)
+class StreamMethod:
+    """Any number of messages in and out. A single request is a stream of one: the wire is the same."""
+
+    handler: StreamHandler
+    request_type: type[Message]
+    codes: CodeTable
+
+
+Method = UnaryMethod | StreamMethod
+# From the full path, "/package.Service/Method".
+MethodTable = Mapping[str, Method]
+
+
+class CallError(Exception):
+    """How a call ends that is not answered: its code, its message and its trailing metadata."""
+
+    def __init__(self, code: Code, message: str, retry_after_ms: int | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.trailing_metadata = () if retry_after_ms is None else ((RETRY_KEY, str(retry_after_ms)),)
+
+
+async def answer_unary(method: UnaryMethod, payload: bytes, context: CallContext) -> bytes:
+    """Parses, handles, serialises. Raises nothing but CallError and the task's own cancellation."""
+    try:
+        request = method.request_type.FromString(payload)
+        response = await method.handler(request, context)
+        return response.SerializeToString()
+    except Exception as error:
+        raise failure_of(error, method) from error
+
+
+async def answer_stream(
+    method: StreamMethod, payloads: AsyncIterator[bytes], context: CallContext
+) -> AsyncGenerator[bytes, None]:
+    """Yields the serialised answers. Raises nothing but CallError and the task's own cancellation."""
+    parse = method.request_type.FromString
+    try:
+        requests = (parse(payload) async for payload in payloads)
+        async with aclosing(method.handler(requests, context)) as responses:
+            async for response in responses:
+                yield response.SerializeToString()
+    except Exception as error:
+        raise failure_of(error, method) from error
+
+
+def failure_of(error: Exception, method: Method) -> CallError:
+    """How the call ends after `error`, in the codes of the method's wire."""
+    if isinstance(error, DecodeError):
+        name = method.request_type.DESCRIPTOR.full_name
+        error = ServingError(ErrorKind.INVALID_ARGUMENT, f"the request is not a {name} message")
+    known = known_error(error)
+    return CallError(method.codes[known.kind], str(known), known.retry_after_ms)
+
+
+def known_error(error: Exception) -> ServingError:
+    """The error itself where it was foreseen. Any other goes to the log, and only its number to the caller."""
+    if isinstance(error, ServingError):
+        return error
+    number = secrets.token_hex(4)
+    log.error("unexpected error %s", number, exc_info=error)
+    return ServingError(ErrorKind.INTERNAL, f"internal error {number}: the server's log has the cause")

@@ -1,0 +1,1 @@
+"""What carries gRPC. An engine takes a table of methods and knows nothing of models."""

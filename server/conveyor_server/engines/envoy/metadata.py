@@ -1,0 +1,61 @@
+"""gRPC's headers and trailers: the deadline, the metadata, the peer's name, and how a call ended."""
+
+from __future__ import annotations
+
+import binascii
+from collections.abc import Iterable, Mapping
+from typing import Final
+from urllib.parse import quote
+
+from conveyor_server.calls import CallFailure
+from conveyor_server.statuses import Code
+
+Header = tuple[bytes, bytes]
+
+_UNITS: Final = {b"H": 3600.0, b"M": 60.0, b"S": 1.0, b"m": 1e-3, b"u": 1e-6, b"n": 1e-9}
+_MAX_DIGITS: Final = 8
+# Belong to the transport, not to the caller.
+_HIDDEN: Final = frozenset({b"content-type", b"host", b"te"})
+_UNQUOTED: Final = "".join(chr(code) for code in range(0x20, 0x7F) if chr(code) != "%")
+
+
+def parse_timeout(value: bytes) -> float:
+    """Seconds of a grpc-timeout header, as 501m or 10S. Raises CallFailure."""
+    digits, unit = value[:-1], _UNITS.get(value[-1:])
+    if unit is None or not digits.isdigit() or len(digits) > _MAX_DIGITS:
+        raise CallFailure(Code.INVALID_ARGUMENT, f"the grpc-timeout {value!r} is not a number and a unit, as 500m")
+    return int(digits) * unit
+
+
+def decode_metadata(headers: Mapping[bytes, bytes]) -> dict[str, str | bytes]:
+    """The caller's metadata; the values of keys in -bin are bytes. What cannot be decoded is left out."""
+    metadata: dict[str, str | bytes] = {}
+    for key, value in headers.items():
+        if key in _HIDDEN or key.startswith(b"grpc-"):
+            continue
+        if not key.endswith(b"-bin"):
+            metadata[key.decode("latin-1")] = value.decode("latin-1")
+            continue
+        last = value.rpartition(b",")[2].strip().rstrip(b"=")
+        try:
+            metadata[key.decode("latin-1")] = binascii.a2b_base64(last + b"=" * (-len(last) % 4))
+        except binascii.Error:
+            continue
+    return metadata
+
+
+def name_of_peer(client: tuple[str, int] | None) -> str:
+    """An address in gRPC's notation: ipv4:127.0.0.1:5000, ipv6:%5B::1%5D:5000."""
+    if client is None:
+        return "unknown"
+    host, port = client
+    return f"ipv6:%5B{host}%5D:{port}" if ":" in host else f"ipv4:{host}:{port}"
+
+
+def trailers_of(code: Code, message: str, metadata: Iterable[tuple[str, str]]) -> list[Header]:
+    """The headers that end a call."""
+    trailers = [(b"grpc-status", b"%d" % code)]
+    if message:
+        trailers.append((b"grpc-message", quote(message, safe=_UNQUOTED).encode("ascii")))
+    trailers.extend((key.lower().encode("ascii"), value.encode("ascii", "replace")) for key, value in metadata)
+    return trailers

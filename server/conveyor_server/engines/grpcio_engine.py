@@ -1,0 +1,129 @@
+"""gRPC by grpcio's asyncio server. Always there."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import aclosing
+from typing import Any, NoReturn
+
+import grpc
+from grpc import aio
+
+from conveyor_server.calls import (
+    CallError,
+    Method,
+    MethodTable,
+    StreamMethod,
+    UnaryMethod,
+    answer_stream,
+    answer_unary,
+)
+from conveyor_server.listening import Listening, ensure_free
+
+_CODES = {code.value[0]: code for code in grpc.StatusCode}
+
+ServicerContext = aio.ServicerContext[bytes, bytes]
+
+
+class GrpcioEngine:
+    """Serves a table of methods on one port."""
+
+    name = "grpcio"
+
+    def __init__(self, methods: MethodTable, listening: Listening) -> None:
+        self._listening = listening
+        self._server = aio.server(
+            handlers=[_Handlers(methods)],
+            options=[
+                ("grpc.max_receive_message_length", listening.max_message_bytes),
+                ("grpc.max_send_message_length", listening.max_message_bytes),
+                # Without this a second server would share the port unnoticed.
+                ("grpc.so_reuseport", 0),
+            ],
+        )
+
+    async def start(self) -> int:
+        """Opens the port and serves; returns the port. Raises StartError when it cannot be had."""
+        host, port = self._listening.host, self._listening.port
+        # Asked first by ourselves: grpcio prints a report of its own and does not say why.
+        ensure_free(host, port)
+        bound = self._server.add_insecure_port(f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
+        await self._server.start()
+        return bound
+
+    async def stop(self, grace: float) -> None:
+        """Closes the port, and gives calls `grace` seconds before it cuts them."""
+        await self._server.stop(grace)
+
+
+class _Handlers(grpc.GenericRpcHandler):
+    """Finds a method's handler by its path."""
+
+    def __init__(self, methods: MethodTable) -> None:
+        self._handlers = {path: _adapt(method) for path, method in methods.items()}
+
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[Any, Any] | None:
+        return self._handlers.get(handler_call_details.method)
+
+
+def _adapt(method: Method) -> grpc.RpcMethodHandler[Any, Any]:
+    # No serialisers: bytes go through, and the boundary in calls.py parses and serialises.
+    if isinstance(method, UnaryMethod):
+        return grpc.unary_unary_rpc_method_handler(_unary(method))
+    return grpc.stream_stream_rpc_method_handler(_stream(method))
+
+
+def _unary(method: UnaryMethod) -> Callable[[bytes, ServicerContext], Awaitable[bytes]]:
+    async def behaviour(payload: bytes, servicer_context: ServicerContext) -> bytes:
+        try:
+            return await answer_unary(method, payload, GrpcioContext(servicer_context))
+        except CallError as failure:
+            await _end(servicer_context, failure)
+
+    return behaviour
+
+
+def _stream(method: StreamMethod) -> Callable[[AsyncIterator[bytes], ServicerContext], Awaitable[None]]:
+    async def behaviour(payloads: AsyncIterator[bytes], servicer_context: ServicerContext) -> None:
+        try:
+            async with aclosing(answer_stream(method, payloads, GrpcioContext(servicer_context))) as responses:
+                async for response in responses:
+                    await servicer_context.write(response)
+        except CallError as failure:
+            await _end(servicer_context, failure)
+
+    return behaviour
+
+
+async def _end(servicer_context: ServicerContext, failure: CallError) -> NoReturn:
+    await servicer_context.abort(_CODES[failure.code], failure.message, failure.trailing_metadata)
+
+
+class GrpcioContext:
+    """A call as its handler sees it; everything is looked up only when asked for."""
+
+    __slots__ = ("_context",)
+
+    def __init__(self, context: ServicerContext) -> None:
+        self._context = context
+
+    @property
+    def deadline(self) -> float | None:
+        """Seconds of `time.monotonic()`, or None."""
+        remaining: float | None = self._context.time_remaining()
+        return None if remaining is None else time.monotonic() + remaining
+
+    @property
+    def peer(self) -> str:
+        """The caller's address."""
+        return self._context.peer()
+
+    @property
+    def metadata(self) -> Mapping[str, str | bytes]:
+        """The call's metadata."""
+        return dict(self._context.invocation_metadata() or ())
+
+    def add_trailing_metadata(self, key: str, value: str) -> None:
+        """Adds a pair to the trailing metadata."""
+        self._context.set_trailing_metadata((*self._context.trailing_metadata(), (key, value)))

@@ -1,0 +1,93 @@
+"""grpc.health.v1.Health over the repository: "" for the server as a whole, a model's name for that model.
+
+| asked for          | SERVING when                                                                              |
+|--------------------|-------------------------------------------------------------------------------------------|
+| "" or the service  | not draining, and every required model serves (none required: at least one model serves)  |
+| a model's name     | not draining, and a version of it serves                                                  |
+| anything else      | never: Check answers NOT_FOUND, Watch says SERVICE_UNKNOWN and goes on                    |
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Collection
+
+from grpc_health.v1 import health_pb2
+
+from conveyor_server.calls import CallContext, MethodTable, StreamMethod, UnaryMethod
+from conveyor_server.errors import ErrorKind, ServingError
+from conveyor_server.repository import Repository
+from conveyor_server.service import SERVICE as CLASSIFIER_SERVICE
+from conveyor_server.statuses import CONVEYOR_CODES
+
+SERVICE = "grpc.health.v1.Health"
+WHOLE_SERVER = ("", CLASSIFIER_SERVICE)
+
+Status = health_pb2.HealthCheckResponse
+
+
+class Health:
+    """The handlers, and who watches. Call `publish` after every change that could matter."""
+
+    def __init__(self, repository: Repository, required: Collection[str]) -> None:
+        self._repository = repository
+        self._required = frozenset(required)
+        self._draining = False
+        self._changed = asyncio.Event()
+
+    def methods(self) -> MethodTable:
+        """The handlers by the full paths of their methods."""
+        request_type = health_pb2.HealthCheckRequest
+        return {
+            f"/{SERVICE}/Check": UnaryMethod(handler=self.check, request_type=request_type, codes=CONVEYOR_CODES),
+            f"/{SERVICE}/Watch": StreamMethod(handler=self.watch, request_type=request_type, codes=CONVEYOR_CODES),
+        }
+
+    def publish(self) -> None:
+        """Lets the watchers look again."""
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    def drain(self) -> None:
+        """From now on nothing is SERVING."""
+        self._draining = True
+        self.publish()
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the server as a whole serves."""
+        return self.status("") == Status.SERVING
+
+    def status(self, service: str) -> int:
+        """The state of the whole server or of one model; SERVICE_UNKNOWN for any other name."""
+        serving = self._repository.serving()
+        if service in WHOLE_SERVER:
+            ready = self._required.issubset(serving) and bool(serving)
+        elif any(entry.name == service for entry in self._repository.entries()):
+            ready = service in serving
+        else:
+            return Status.SERVICE_UNKNOWN
+        return Status.SERVING if ready and not self._draining else Status.NOT_SERVING
+
+    async def check(
+        self, request: health_pb2.HealthCheckRequest, context: CallContext
+    ) -> health_pb2.HealthCheckResponse:
+        """The state now."""
+        status = self.status(request.service)
+        if status == Status.SERVICE_UNKNOWN:
+            raise ServingError(ErrorKind.NOT_FOUND, f"there is no service or model {request.service!r}")
+        return health_pb2.HealthCheckResponse(status=status)
+
+    async def watch(
+        self, requests: AsyncIterator[health_pb2.HealthCheckRequest], context: CallContext
+    ) -> AsyncGenerator[health_pb2.HealthCheckResponse, None]:
+        """The state now and after each change, until the caller leaves or the server ends."""
+        async for request in requests:
+            last = None
+            while True:
+                changed = self._changed
+                status = self.status(request.service)
+                if status != last:
+                    yield health_pb2.HealthCheckResponse(status=status)
+                    last = status
+                await changed.wait()

@@ -1,0 +1,86 @@
+"""An ONNX Runtime session on the provider that was asked for, and on no other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from conveyor.v1 import model_pb2
+from conveyor_contract.contract import row_shape_of
+from conveyor_server.batch import Rows, bucket_for, pad
+from conveyor_server.errors import LoadError, ProviderError
+from conveyor_server.providers import CUDA, load_runtime, provider_options
+
+# The protocol's datatypes that a contract may name, and ONNX Runtime's and NumPy's words for them.
+ONNX_TYPES = {"UINT8": "tensor(uint8)", "FP32": "tensor(float)", "FP16": "tensor(float16)"}
+DTYPES: dict[str, np.dtype[Any]] = {"UINT8": np.dtype("u1"), "FP32": np.dtype("<f4"), "FP16": np.dtype("<f2")}
+
+
+@dataclass(frozen=True, kw_only=True)
+class SessionOptions:
+    """How a session runs: its provider, and the threads inside one operator."""
+
+    provider: str
+    intra_op_threads: int
+
+
+class Session:
+    """A model's graph, ready to run. Belongs to one thread at a time."""
+
+    def __init__(self, path: Path, contract: model_pb2.ModelContract, options: SessionOptions) -> None:
+        """Opens the file. Raises LoadError when the graph is not what the contract says, or cannot be loaded."""
+        self._session = _open(path, options)
+        self._input = contract.inputs[0]
+        self._output_names = [contract.outputs[0].name]
+        self._check_graph(contract)
+        # On CUDA every new batch size costs a search and memory of its own: only the warmed sizes run.
+        self._buckets: Sequence[int] = list(contract.batching.buckets) if options.provider == CUDA else ()
+
+    def run(self, rows: Rows) -> Rows:
+        """Rows of the model's input to as many rows of float32 output."""
+        size = len(rows)
+        if self._buckets:
+            rows = pad(rows, bucket_for(size, self._buckets))
+        output: Rows = self._session.run(self._output_names, {self._input.name: rows})[0]
+        return output[:size]
+
+    def warm(self, sizes: Sequence[int]) -> None:
+        """Runs zeros once at each batch size, so that no caller pays for a first time."""
+        for size in sizes:
+            self.run(np.zeros((size, *row_shape_of(self._input)), DTYPES[self._input.datatype]))
+
+    def _check_graph(self, contract: model_pb2.ModelContract) -> None:
+        _check_tensors("inputs", self._session.get_inputs(), contract.inputs)
+        _check_tensors("outputs", self._session.get_outputs(), contract.outputs)
+
+
+def _open(path: Path, options: SessionOptions) -> Any:
+    runtime = load_runtime()
+    settings = runtime.SessionOptions()
+    settings.intra_op_num_threads = options.intra_op_threads
+    settings.inter_op_num_threads = 1
+    # Idle threads that spin take the CPU from the event loop.
+    settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    try:
+        session = runtime.InferenceSession(
+            path, settings, providers=[(options.provider, provider_options(options.provider))]
+        )
+    except Exception as error:  # ONNX Runtime's errors share no public class
+        raise LoadError(f"{path}: ONNX Runtime cannot load it ({' '.join(str(error).split())[:300]}).") from error
+    if session.get_providers()[0] != options.provider:
+        raise ProviderError(f"{path}: it would run on {session.get_providers()[0]}, not on {options.provider}.")
+    return session
+
+
+def _check_tensors(kind: str, nodes: Sequence[Any], specs: Sequence[model_pb2.TensorSpec]) -> None:
+    found = {node.name: (node.type, tuple(node.shape[1:])) for node in nodes}
+    stated = {spec.name: (ONNX_TYPES.get(spec.datatype), row_shape_of(spec)) for spec in specs}
+    if found != stated:
+        raise LoadError(f"the graph's {kind} are {found}, and its contract says {stated}; export the model again.")
+    fixed = [node.name for node in nodes if isinstance(node.shape[0], int)]
+    if fixed:
+        raise LoadError(f"the graph's {kind} {fixed} have a fixed batch axis; export the model again.")

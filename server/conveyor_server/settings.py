@@ -1,0 +1,51 @@
+"""What `conveyor serve` can be told: one class, from which flags, environment and configuration file are made."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, CliPositionalArg
+
+MIB = 1024 * 1024
+
+
+class ServerSettings(BaseSettings):
+    """Settings of one server. Every limit says its unit."""
+
+    repository: CliPositionalArg[Path] = Field(description="Folder that holds NAME/VERSION/model.onnx.")
+    host: str = Field("127.0.0.1", description="Address to listen on; 0.0.0.0 for every network.")
+    port: int = Field(8001, ge=0, le=65535, description="gRPC port; 0 takes a free one and prints it.")
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        "auto", description="Where models run. auto: CUDA where it is usable, else CPU. cuda: refuse to start without."
+    )
+    engine: Literal["auto", "grpcio"] = Field("auto", description="What carries gRPC.")
+    require_model: list[str] = Field(
+        default_factory=list,
+        description="Model that must be served: the server does not start without it, and is not ready without it. "
+        "May be given several times. Without any, one model that serves makes the server ready.",
+    )
+    max_queue_size: int = Field(1024, ge=1, description="Rows that may wait for each model; more are refused.")
+    max_queue_delay: float = Field(
+        0.0, ge=0.0, le=60_000.0, description="Milliseconds that a batch waits for company; 0 takes what is there."
+    )
+    max_images_per_request: int = Field(256, ge=1, description="Images in one Classify call.")
+    max_stream_in_flight: int = Field(64, ge=1, description="Images of one stream that are worked on at a time.")
+    max_message_bytes: int = Field(64 * MIB, ge=1024, description="Bytes of one message, either way.")
+    max_pixels: int = Field(64 * MIB, ge=1, description="Pixels of one image, before it is resized.")
+    instance_count: int = Field(1, ge=1, le=64, description="Sessions per model that may run at the same time.")
+    intra_op_threads: int = Field(
+        0, ge=0, description="Threads of one session; 0 shares the CPU quota out among the instances."
+    )
+    decode_threads: int = Field(
+        0, ge=0, description="Threads that decode large images, for all models; 0 takes one per CPU, 8 at most."
+    )
+    drain_delay: float = Field(
+        0.0, ge=0.0, description="Seconds that a stopping server still takes requests while its health says no."
+    )
+    drain_timeout: float = Field(30.0, ge=0.0, description="Seconds to finish what was accepted before the end.")
+    expose_golden_samples: bool = Field(
+        False, description="Let GetModel return golden samples, which may be real training images."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
