@@ -25,9 +25,11 @@ def run(settings: TrainSettings) -> None:
     if settings.export is None:
         sys.stdout.write(f"\nnext: {finished.next_command}\n")
         return
-    from conveyor_exporter.export import export_run
+    from conveyor_cli.commands import export
+    from conveyor_exporter.settings import ExportSettings
 
-    export_run(finished.folder, settings.export, settings.name or finished.architecture.name)
+    name = settings.name or finished.architecture.name
+    export.run(ExportSettings(run=finished.folder, to=settings.export, name=name))
 
 
 def _print_results(finished: "Run") -> None:
