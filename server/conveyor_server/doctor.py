@@ -56,7 +56,8 @@ def _runtime() -> Iterator[Finding]:
         name="one ONNX Runtime",
         ok=len(runtimes) == 1,
         detail=", ".join(f"{name} {version}" for name, version in runtimes.items()) or "none is installed",
-        fix="remove onnxruntime and onnxruntime-gpu, then install conveyor[server,cpu] or conveyor[server,cuda], not both",
+        fix="uninstall every onnxruntime and onnxruntime-gpu, then install conveyor[server,cpu] or, for an NVIDIA GPU, "
+        "conveyor[server,cuda]",
     )
     try:
         runtime = load_runtime()

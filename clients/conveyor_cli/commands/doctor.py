@@ -38,6 +38,7 @@ def run(settings: Settings) -> int:
 
 def _print_table(findings: "list[Finding]") -> None:
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     table = Table(box=None, header_style="bold")
@@ -46,5 +47,5 @@ def _print_table(findings: "list[Finding]") -> None:
     for finding in findings:
         mark = {True: "ok", False: "NO", None: ""}[finding.ok]
         fix = f" (fix: {finding.fix})" if finding.fix and not finding.ok else ""
-        table.add_row(mark, finding.name, finding.detail + fix)
+        table.add_row(mark, finding.name, escape(finding.detail + fix))
     Console().print(table)
