@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
     Images = Iterable[ImageLike] | AsyncIterable[ImageLike]
 
+# What grpc.aio says when the server ends a stream just as a message is being sent; the server's own status is lost.
+_ENDED_WHILE_SENDING = "Internal error from Core"
+
 
 class AsyncStream:
     """One ClassifyStream call. At most STREAM_WINDOW images are under way: sent, and not yet given to the reader."""
@@ -43,8 +46,9 @@ class AsyncStream:
             async for response in call:
                 for outcome in (*self._unusable_now(), *self._give(self._state.answered(response))):
                     yield outcome
-        except grpc.RpcError as error:
-            cause = call_failure(error, address)
+        except grpc.aio.AioRpcError as error:
+            if error.details() != _ENDED_WHILE_SENDING:
+                cause = call_failure(error, address)
         finally:
             call.cancel()
         for outcome in self._unusable_now():

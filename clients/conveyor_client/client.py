@@ -81,25 +81,37 @@ class Client:
         top_k: int = 1,
         timeout: float | None = None,
     ) -> list[Classification]:
-        """Classifies images, several a call and several calls at a time; one outcome each, in their order.
+        """As classify_each(), all in a list."""
+        answers = self.classify_each(images, model=model, version=version, top_k=top_k, timeout=timeout)
+        return list(answers)
 
-        An image that cannot be used has its `error` set; a call that fails raises. `timeout` is that of each call.
+    def classify_each(
+        self,
+        images: "Iterable[ImageLike]",
+        *,
+        model: str,
+        version: str = "",
+        top_k: int = 1,
+        timeout: float | None = None,
+    ) -> Iterator[Classification]:
+        """Classifies images, several a call and several calls at a time; yields one outcome each, in their order.
+
+        The fastest way for images at hand: fewer messages than a stream, and calls are tried again. An image that
+        cannot be used has its `error` set; a call that fails raises. `timeout` is that of each call, in seconds.
         """
         ask = Ask(model=model, version=version, top_k=top_k)
-        answers: list[Classification] = []
         under_way: deque[tuple[list[Prepared], Call | None]] = deque()
         try:
             for group in _groups(images):
                 under_way.append((group, self._start(group, ask, timeout)))
                 if len(under_way) == CALLS_UNDER_WAY:
-                    answers += self._finish(*under_way.popleft())
+                    yield from self._finish(*under_way.popleft())
             while under_way:
-                answers += self._finish(*under_way.popleft())
+                yield from self._finish(*under_way.popleft())
         finally:
             for _, call in under_way:
                 if call is not None:
                     call.cancel()
-        return answers
 
     def stream(
         self,
@@ -110,7 +122,7 @@ class Client:
         top_k: int = 1,
         timeout: float | None = None,
     ) -> Iterator[Classification]:
-        """Classifies images as the iterable gives them; one outcome each, in their order.
+        """Classifies images as the iterable gives them, each sent at once; one outcome each, in their order.
 
         Images are taken no faster than answers are read. An image that cannot be used has its `error` set.
         `timeout` is that of the whole stream, in seconds; None lets it run for ever. Closing the iterator ends it.

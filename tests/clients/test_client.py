@@ -50,6 +50,13 @@ def test_large_images_are_spread_over_calls(server: ScriptedServer) -> None:
     assert len(server.script.requests) == 3
 
 
+def test_outcomes_are_given_while_images_are_still_taken(server: ScriptedServer) -> None:
+    endless = (b"\x01" for _ in iter(int, 1))
+    with Client(server.address) as client:
+        answers = client.classify_each(endless, model="m")
+        assert [next(answers).index for _ in range(IMAGES_PER_CALL + 1)] == list(range(IMAGES_PER_CALL + 1))
+
+
 def test_no_images_make_no_call(server: ScriptedServer) -> None:
     with Client(server.address) as client:
         assert client.classify_many([], model="m") == []

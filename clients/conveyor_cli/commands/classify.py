@@ -30,7 +30,7 @@ class ClassifySettings(BaseSettings):
     version: str = Field(default="", description="the model's version; without it, the one that the server chooses")
     model_file: Path | None = Field(default=None, description="classify with this ONNX file, without a server")
     top: int = Field(default=1, ge=1, description="labels per image, most probable first")
-    timeout: float = Field(default=DEFAULT_TIMEOUT, gt=0, description="seconds, for each image on average at most")
+    timeout: float = Field(default=DEFAULT_TIMEOUT, gt=0, description="seconds that a call to the server may take")
     json_: bool = Field(default=False, description="print JSON only")
 
     @model_validator(mode="after")
@@ -67,15 +67,7 @@ def _classify(settings: ClassifySettings, files: list[Path], stack: ExitStack) -
 
         return LocalModel(settings.model_file).classify(files, settings.top)
     client = stack.enter_context(Client(settings.url, timeout=settings.timeout))
-    if len(files) == 1:
-        return iter([*client.classify_many(files, model=settings.model, version=settings.version, top_k=settings.top)])
-    return client.stream(
-        files,
-        model=settings.model,
-        version=settings.version,
-        top_k=settings.top,
-        timeout=settings.timeout * len(files),
-    )
+    return client.classify_each(files, model=settings.model, version=settings.version, top_k=settings.top)
 
 
 def _progress(answers: Iterable[Classification], total: int) -> Iterable[Classification]:
