@@ -18,9 +18,8 @@ from conveyor_exporter.checks.registry import check_proof
 from conveyor_exporter.contract_of import contract_of, output_spec, tool_versions
 from conveyor_exporter.convert import Conversion, convert, example_rows
 from conveyor_exporter.description import ExportOptions, ModelDescription
-from conveyor_exporter.errors import ConversionError, RejectedError, RunError
+from conveyor_exporter.errors import ConversionError, RejectedError
 from conveyor_exporter.from_run import read_run
-from conveyor_exporter.golden import make_golden_samples
 from conveyor_exporter.reference import Reference, detached_copy, one_thread, probe
 from conveyor_exporter.report import ExportReport
 from conveyor_exporter.repository import MODEL_FILE, REPORT_FILE, Destination
@@ -107,8 +106,6 @@ class _Trial:
             return proof
         except ConversionError as error:
             self.checks.append(model_pb2.Check(name=error.check, detail=str(error)))
-        except RunError as error:
-            self.checks.append(model_pb2.Check(name="load_and_run", detail=str(error)))
         return None
 
     def report(self) -> ExportReport:
@@ -143,7 +140,7 @@ class _Trial:
 
 
 def prepare_proof(conversion: Conversion, reference: Reference, outputs: int, options: ExportOptions) -> Proof:
-    """A candidate beside its network. Raises RunError if ONNX Runtime cannot load the model."""
+    """A converted model beside its network, ready for the checks."""
     description = reference.description
     candidate = Candidate(
         graph=onnx.load_from_string(conversion.model),
@@ -155,13 +152,12 @@ def prepare_proof(conversion: Conversion, reference: Reference, outputs: int, op
         row_shape=row_shape_of(description.input.spec()),
         opset=options.opset,
     )
-    test = description.test if options.golden == "real" else None
     return Proof(
         candidate=candidate,
         layer_outputs=conversion.layer_outputs,
         reference=reference,
         test=description.test,
-        golden=make_golden_samples(candidate, reference, test),
+        golden_rows=description.test if options.golden == "real" else None,
     )
 
 

@@ -1,6 +1,9 @@
 """Golden samples: a few inputs with PyTorch's and the exported file's answers, small enough to stand in the file."""
 
+from __future__ import annotations
+
 import io
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
@@ -9,11 +12,13 @@ from conveyor.v1 import model_pb2
 from conveyor_contract.digests import row_digest
 from conveyor_contract.golden import MAX_ENCODED_BYTES, tensor_of_row
 from conveyor_contract.preprocessing import encode_png
-from conveyor_exporter.checks.candidate import Candidate
 from conveyor_exporter.description import LabelledRows, ModelDescription
 from conveyor_exporter.model_input import ImageInput, Rows
-from conveyor_exporter.reference import Reference
 from conveyor_exporter.tolerances import golden_tolerances
+
+if TYPE_CHECKING:
+    from conveyor_exporter.checks.candidate import Candidate
+    from conveyor_exporter.reference import Reference
 
 SAMPLES = 8  # of at most 64 KB each: 512 KB in all
 

@@ -13,6 +13,7 @@ from onnx import ModelProto
 
 from conveyor.v1 import model_pb2
 from conveyor_exporter.description import LabelledRows
+from conveyor_exporter.golden import make_golden_samples
 from conveyor_exporter.model_input import Rows
 from conveyor_exporter.session import Session
 
@@ -68,13 +69,20 @@ class Candidate:
 
 @dataclass(frozen=True, kw_only=True)
 class Proof:
-    """A candidate beside the network it came from, the test data, and the golden samples made for it."""
+    """A candidate beside the network it came from, and the test data. `golden_rows` become the golden samples; None
+    takes noise.
+    """
 
     candidate: Candidate
     layer_outputs: dict[str, str]
     reference: Reference
     test: LabelledRows | None
-    golden: model_pb2.GoldenSamples
+    golden_rows: LabelledRows | None
+
+    @cached_property
+    def golden(self) -> model_pb2.GoldenSamples:
+        """The golden samples that go into the file. Raises RunError when the model cannot be run."""
+        return make_golden_samples(self.candidate, self.reference, self.golden_rows)
 
     @cached_property
     def real_rows(self) -> Rows | None:
