@@ -30,6 +30,7 @@ S = TypeVar("S", bound=BaseSettings)
 Fields = Mapping[str, FieldInfo]
 
 _POSITIONAL = get_args(CliPositionalArg[str])[1]
+_METAVARS: dict[Any, str] = {int: "N", float: "NUMBER", Path: "PATH"}
 # BaseSettings reads the environment by itself; no variable's name can hold this, so what was read here stands alone.
 _NO_ENVIRONMENT = "\0"
 
@@ -124,6 +125,8 @@ def _metavar(name: str, field: FieldInfo) -> str:
     for kind in _kinds(field.annotation):
         if get_origin(kind) is Literal:
             return "{" + ",".join(str(choice) for choice in get_args(kind)) + "}"
+        if kind in _METAVARS:
+            return _METAVARS[kind]
     return _kebab(name).rpartition("-")[2].upper()
 
 

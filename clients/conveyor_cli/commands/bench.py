@@ -12,7 +12,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from conveyor_bench.settings import BenchSettings
 
-SUMMARY = "Measure a server's latency and throughput."
+SUMMARY = "measure a server's latency and throughput"
 EXAMPLE = "conveyor bench --model mnist --rate 500 --duration 20 --json bench.json --plot bench.png"
 
 Settings = BenchSettings

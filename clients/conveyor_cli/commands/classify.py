@@ -17,7 +17,7 @@ from conveyor_cli.image_files import find_images
 from conveyor_client import Classification, Client
 from conveyor_client.channel import DEFAULT_ADDRESS, DEFAULT_TIMEOUT
 
-SUMMARY = "Classify image files through a server, or with a model file."
+SUMMARY = "classify image files through a server, or with a model file"
 EXAMPLE = "conveyor classify photo.jpg holiday/ --model mnist --top 3"
 
 
