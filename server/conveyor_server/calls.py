@@ -101,6 +101,9 @@ async def answer_stream(
         async with aclosing(method.handler(requests, context)) as responses:
             async for response in responses:
                 yield response.SerializeToString()
+    except CallError:
+        # The engine's own: the next payload could not be read.
+        raise
     except Exception as error:
         raise failure_of(error, method) from error
 

@@ -9,10 +9,11 @@ from collections.abc import Coroutine
 from contextlib import suppress
 from typing import Any
 
-from conveyor_server.providers import choose_provider
-from conveyor_server.server import Server
+from conveyor_server.engines import MakeEngine
 from conveyor_server.settings import ServerSettings
-from conveyor_server.signals import stop_requests
+from conveyor_server.signals import StopRequests, stop_requests
+
+log = logging.getLogger(__name__)
 
 
 def serve(settings: ServerSettings) -> int:
@@ -22,18 +23,39 @@ def serve(settings: ServerSettings) -> int:
 
 
 async def run(settings: ServerSettings) -> int:
-    """The whole life of one server. 0 when every accepted request was answered."""
-    provider = await asyncio.to_thread(choose_provider, settings.device)
+    """One server on the engine that was asked for. 0 when every accepted request was answered."""
     with stop_requests() as stop:
-        server = Server(settings, provider)
-        try:
-            await server.start()
-            await until(stop.first, server.load())
-            await stop.first.wait()
-            await until(stop.second, server.drain())
-            return 1 if server.unanswered else 0
-        finally:
-            await server.close()
+        if settings.engine != "grpcio":
+            from conveyor_server.engines.envoy.able import EnvoyError
+            from conveyor_server.engines.envoy.parent import serve_through_envoy
+
+            try:
+                return await serve_through_envoy(settings, stop)
+            except EnvoyError as error:
+                if settings.engine == "envoy":
+                    raise
+                log.info("serving with the engine grpcio: %s", error)
+        from conveyor_server.engines.grpcio_engine import GrpcioEngine
+
+        return await live(settings, GrpcioEngine, stop)
+
+
+async def live(settings: ServerSettings, make_engine: MakeEngine, stop: StopRequests) -> int:
+    """The whole life of one server. 0 when every accepted request was answered."""
+    # Heavy, and a process that only starts Envoy does without.
+    from conveyor_server.providers import choose_provider
+    from conveyor_server.server import Server
+
+    provider = await asyncio.to_thread(choose_provider, settings.device)
+    server = Server(settings, provider, make_engine)
+    try:
+        await server.start()
+        await until(stop.first, server.load())
+        await stop.first.wait()
+        await until(stop.second, server.drain())
+        return 1 if server.unanswered else 0
+    finally:
+        await server.close()
 
 
 async def until(event: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:

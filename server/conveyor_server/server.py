@@ -7,7 +7,7 @@ import logging
 from concurrent.futures import Executor, ThreadPoolExecutor
 
 from conveyor_server.cpu import usable_cpus
-from conveyor_server.engines.grpcio_engine import GrpcioEngine
+from conveyor_server.engines import Engine, MakeEngine
 from conveyor_server.errors import StartError
 from conveyor_server.gate import Gate
 from conveyor_server.health import SERVICE as HEALTH_SERVICE
@@ -29,7 +29,7 @@ MAX_DECODE_THREADS = 8
 class Server:
     """One server. Made, and used, inside a running event loop."""
 
-    def __init__(self, settings: ServerSettings, provider: str) -> None:
+    def __init__(self, settings: ServerSettings, provider: str, make_engine: MakeEngine) -> None:
         self._settings = settings
         self._provider = provider
         threads = settings.decode_threads or min(MAX_DECODE_THREADS, usable_cpus())
@@ -38,7 +38,7 @@ class Server:
         self._gate = Gate()
         self._health = Health(self._repository, settings.require_model)
         self._repository.changed = self._health.publish
-        self._engine = self._make_engine()
+        self._engine = self._put_behind(make_engine)
         self.address = ""
 
     @property
@@ -91,7 +91,7 @@ class Server:
     def _root(self) -> str:
         return str(self._settings.repository)
 
-    def _make_engine(self) -> GrpcioEngine:
+    def _put_behind(self, make_engine: MakeEngine) -> Engine:
         settings = self._settings
         limits = ServiceLimits(
             max_images_per_request=settings.max_images_per_request,
@@ -103,7 +103,7 @@ class Server:
             **self._health.methods(),
             **Reflection([CLASSIFIER_SERVICE, HEALTH_SERVICE]).methods(),
         }
-        return GrpcioEngine(
+        return make_engine(
             methods,
             Listening(host=settings.host, port=settings.port, max_message_bytes=settings.max_message_bytes),
         )

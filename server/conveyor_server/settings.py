@@ -20,7 +20,9 @@ class ServerSettings(BaseSettings):
     device: Literal["auto", "cpu", "cuda"] = Field(
         "auto", description="Where models run. auto: CUDA where it is usable, else CPU. cuda: refuse to start without."
     )
-    engine: Literal["auto", "grpcio"] = Field("auto", description="What carries gRPC.")
+    engine: Literal["auto", "grpcio", "envoy"] = Field(
+        "auto", description="What carries gRPC. auto: Envoy where it is installed and runs, else grpcio."
+    )
     require_model: list[str] = Field(
         default_factory=list,
         description="Model that must be served: the server does not start without it, and is not ready without it. "

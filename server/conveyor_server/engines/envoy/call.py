@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from types import TracebackType
 from typing import Any, Final
 
-from conveyor_server.calls import CallFailure
+from conveyor_server.calls import CallError
 from conveyor_server.engines.envoy.metadata import decode_metadata, name_of_peer, parse_timeout
 from conveyor_server.statuses import Code
 
@@ -30,13 +30,24 @@ DEADLINE_GRACE: Final = 0.01
 
 class Call:
     """A call in progress, and a CallContext. `with call:` has it watched: past its deadline, or once its caller has
-    gone, its task is cancelled, and that leaves the `with` as the CallFailure that ends the call.
+    gone, its task is cancelled, and that leaves the `with` as the CallError that ends the call.
     """
 
-    __slots__ = ("_deadline", "_failure", "_interval", "_live", "_receive", "_scope", "_task", "_timer", "headers", "trailing")
+    __slots__ = (
+        "_deadline",
+        "_failure",
+        "_interval",
+        "_live",
+        "_receive",
+        "_scope",
+        "_timer",
+        "headers",
+        "task",
+        "trailing",
+    )
 
     def __init__(self, scope: Scope, live: set[Call]) -> None:
-        """Takes part in `live` while it is watched. Raises CallFailure for a grpc-timeout that cannot be read."""
+        """Takes part in `live` while it is watched. Raises CallError for a grpc-timeout that cannot be read."""
         self._scope = scope
         self._live = live
         # Of a repeated header the last one.
@@ -45,8 +56,8 @@ class Call:
         timeout = self.headers.get(b"grpc-timeout")
         self._deadline = None if timeout is None else time.monotonic() + parse_timeout(timeout)
         self._receive: Receive | None = None
-        self._failure: CallFailure | None = None
-        self._task: asyncio.Task[Any] | None = None
+        self._failure: CallError | None = None
+        self.task: asyncio.Task[Any] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._interval = FIRST_INTERVAL
 
@@ -69,6 +80,11 @@ class Call:
         """Adds a pair to the trailing metadata."""
         self.trailing.append((key, value))
 
+    def see(self, event: asyncio.Future[Event]) -> None:
+        """Takes note of an event of `receive` that the handler does not wait for: ends the call if it is the last."""
+        if not event.cancelled() and event.result()["type"] == DISCONNECT:
+            self.cut(caller_gone())
+
     def request_complete(self, receive: Receive) -> None:
         """From now on `receive` may be asked whether the caller is still there.
 
@@ -76,14 +92,14 @@ class Call:
         """
         self._receive = receive
 
-    def cut(self, failure: CallFailure) -> None:
+    def cut(self, failure: CallError) -> None:
         """Ends the call with the failure, if it is still being watched."""
-        if self._task is not None and self._failure is None:
+        if self.task is not None and self._failure is None:
             self._failure = failure
-            self._task.cancel()
+            self.task.cancel()
 
     def __enter__(self) -> None:
-        self._task = asyncio.current_task()
+        self.task = asyncio.current_task()
         self._live.add(self)
         self._look_later()
 
@@ -91,7 +107,7 @@ class Call:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._live.discard(self)
-        self._task = None
+        self.task = None
         if self._timer is not None:
             self._timer.cancel()
         if kind is asyncio.CancelledError and self._failure is not None:
@@ -105,18 +121,14 @@ class Call:
 
     def _look(self) -> None:
         if self._deadline is not None and time.monotonic() >= self._deadline + DEADLINE_GRACE:
-            self.cut(CallFailure(Code.DEADLINE_EXCEEDED, "the deadline passed before there was an answer"))
+            self.cut(CallError(Code.DEADLINE_EXCEEDED, "the deadline passed before there was an answer"))
             return
         self._interval = min(2 * self._interval, MAX_INTERVAL)
         self._look_later()
         if self._receive is not None:
-            asyncio.ensure_future(self._receive()).add_done_callback(self._asked)
-
-    def _asked(self, event: asyncio.Future[Event]) -> None:
-        if not event.cancelled() and event.result()["type"] == DISCONNECT:
-            self.cut(caller_gone())
+            asyncio.ensure_future(self._receive()).add_done_callback(self.see)
 
 
-def caller_gone() -> CallFailure:
+def caller_gone() -> CallError:
     """How a call ends whose caller waits no longer; nobody reads it."""
-    return CallFailure(Code.CANCELLED, "the caller has gone")
+    return CallError(Code.CANCELLED, "the caller has gone")

@@ -6,7 +6,7 @@ import struct
 import zlib
 from typing import Final
 
-from conveyor_server.calls import CallFailure
+from conveyor_server.calls import CallError
 from conveyor_server.statuses import Code
 
 _PREFIX: Final = struct.Struct(">BI")
@@ -36,7 +36,7 @@ class FrameReader:
         self._buffer += chunk
 
     def take(self) -> bytes | None:
-        """The next whole message, or None until more has arrived. Raises CallFailure for one that cannot be read."""
+        """The next whole message, or None until more has arrived. Raises CallError for one that cannot be read."""
         buffer = self._buffer
         if len(buffer) < _PREFIX.size:
             return None
@@ -51,21 +51,21 @@ class FrameReader:
         return decompress(message, self._max_bytes) if flag else message
 
     def check_end(self) -> None:
-        """Call when the body has ended. Raises CallFailure when a message was cut off."""
+        """Call when the body has ended. Raises CallError when a message was cut off."""
         if self._buffer:
-            raise CallFailure(Code.INVALID_ARGUMENT, "the request ends in the middle of a message")
+            raise CallError(Code.INVALID_ARGUMENT, "the request ends in the middle of a message")
 
     def _check(self, flag: int, length: int) -> None:
         if flag > 1 or (flag == 1 and self._encoding is None):
-            raise CallFailure(Code.INVALID_ARGUMENT, "the request's body is not made of gRPC messages")
+            raise CallError(Code.INVALID_ARGUMENT, "the request's body is not made of gRPC messages")
         if flag and self._encoding not in ENCODINGS:
-            raise CallFailure(Code.UNIMPLEMENTED, "the request's compression is not known here; use gzip or deflate")
+            raise CallError(Code.UNIMPLEMENTED, "the request's compression is not known here; use gzip or deflate")
         if length > self._max_bytes:
             raise too_large(length, self._max_bytes)
 
 
 def read_whole(body: bytes, encoding: bytes | None, max_bytes: int) -> bytes:
-    """The only message of a complete body. Raises CallFailure when there is none, or more than one."""
+    """The only message of a complete body. Raises CallError when there is none, or more than one."""
     # What nearly every unary request is: one plain message that came in one piece.
     if body[:1] == b"\0" and len(body) == _PREFIX.size + int.from_bytes(body[1:5]) <= max_bytes:
         return body[_PREFIX.size :]
@@ -74,28 +74,28 @@ def read_whole(body: bytes, encoding: bytes | None, max_bytes: int) -> bytes:
     message = reader.take()
     if message is None:
         reader.check_end()
-        raise CallFailure(Code.UNIMPLEMENTED, "the request holds no message; this method takes exactly one")
+        raise CallError(Code.UNIMPLEMENTED, "the request holds no message; this method takes exactly one")
     if reader.take() is not None:
-        raise CallFailure(Code.UNIMPLEMENTED, "the request holds several messages; this method takes exactly one")
+        raise CallError(Code.UNIMPLEMENTED, "the request holds several messages; this method takes exactly one")
     reader.check_end()
     return message
 
 
 def decompress(message: bytes, max_bytes: int) -> bytes:
-    """Undoes gzip or deflate, and stops at `max_bytes`. Raises CallFailure when that is too little, or for garbage."""
+    """Undoes gzip or deflate, and stops at `max_bytes`. Raises CallError when that is too little, or for garbage."""
     inflater = zlib.decompressobj(wbits=_ANY_ZLIB_HEADER)
     try:
         plain = inflater.decompress(message, max_bytes)
     except zlib.error as error:
-        raise CallFailure(Code.INVALID_ARGUMENT, f"the request cannot be decompressed ({error})") from error
+        raise CallError(Code.INVALID_ARGUMENT, f"the request cannot be decompressed ({error})") from error
     if inflater.unconsumed_tail or (not inflater.eof and len(plain) == max_bytes):
         raise too_large(None, max_bytes)
     if not inflater.eof:
-        raise CallFailure(Code.INVALID_ARGUMENT, "the request cannot be decompressed (it is cut off)")
+        raise CallError(Code.INVALID_ARGUMENT, "the request cannot be decompressed (it is cut off)")
     return plain
 
 
-def too_large(length: int | None, max_bytes: int) -> CallFailure:
+def too_large(length: int | None, max_bytes: int) -> CallError:
     """The failure of a message over the limit; `length` in bytes where it is known."""
     size = "a compressed message" if length is None else f"a message of {length} bytes"
-    return CallFailure(Code.RESOURCE_EXHAUSTED, f"{size} is over the limit of {max_bytes} bytes")
+    return CallError(Code.RESOURCE_EXHAUSTED, f"{size} is over the limit of {max_bytes} bytes")

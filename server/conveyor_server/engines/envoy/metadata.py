@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 from urllib.parse import quote
 
-from conveyor_server.calls import CallFailure
+from conveyor_server.calls import CallError
 from conveyor_server.statuses import Code
 
 Header = tuple[bytes, bytes]
@@ -20,10 +20,10 @@ _UNQUOTED: Final = "".join(chr(code) for code in range(0x20, 0x7F) if chr(code) 
 
 
 def parse_timeout(value: bytes) -> float:
-    """Seconds of a grpc-timeout header, as 501m or 10S. Raises CallFailure."""
+    """Seconds of a grpc-timeout header, as 501m or 10S. Raises CallError."""
     digits, unit = value[:-1], _UNITS.get(value[-1:])
     if unit is None or not digits.isdigit() or len(digits) > _MAX_DIGITS:
-        raise CallFailure(Code.INVALID_ARGUMENT, f"the grpc-timeout {value!r} is not a number and a unit, as 500m")
+        raise CallError(Code.INVALID_ARGUMENT, f"the grpc-timeout {value!r} is not a number and a unit, as 500m")
     return int(digits) * unit
 
 

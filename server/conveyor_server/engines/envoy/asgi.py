@@ -1,0 +1,122 @@
+"""gRPC as an ASGI application: a table of methods behind whatever speaks HTTP/2 and ASGI."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing, suppress
+from typing import Final
+
+from conveyor_server.calls import (
+    CallError,
+    MethodTable,
+    StreamMethod,
+    UnaryMethod,
+    answer_stream,
+    answer_unary,
+)
+from conveyor_server.engines.envoy.call import DISCONNECT, Call, Receive, Scope, Send
+from conveyor_server.engines.envoy.framing import FrameReader, read_whole
+from conveyor_server.engines.envoy.request import RequestBody, messages, only_message
+from conveyor_server.engines.envoy.response import Response
+from conveyor_server.errors import StartError
+from conveyor_server.listening import Listening
+from conveyor_server.statuses import Code
+
+GRPC: Final = b"application/grpc"
+# Seconds that Envoy may take to open the port, once it has started the application.
+OPEN_SECONDS: Final = 10.0
+# Seconds for calls that are cut off to tell their callers.
+LAST_WORDS_SECONDS: Final = 1.0
+
+
+class AsgiEngine:
+    """Carries a table of methods. Envoy owns the port: this only answers what comes in through `handle`."""
+
+    name = "envoy"
+
+    def __init__(self, methods: MethodTable, listening: Listening) -> None:
+        self._methods = methods
+        self._listening = listening
+        self._max_bytes = listening.max_message_bytes
+        self._live: set[Call] = set()
+
+    async def start(self) -> int:
+        """Waits until Envoy has opened the port, and returns it. Raises StartError when that takes too long."""
+        host, port = self._listening.host, self._listening.port
+        try:
+            async with asyncio.timeout(OPEN_SECONDS):
+                await _until_open(host, port)
+        except TimeoutError:
+            raise StartError(f"Envoy did not open {host}, port {port}, within {OPEN_SECONDS:.0f} seconds.") from None
+        return port
+
+    async def stop(self, grace: float) -> None:
+        """Gives the calls in progress `grace` seconds, then ends them with UNAVAILABLE."""
+        if tasks := [call.task for call in self._live if call.task is not None]:
+            await asyncio.wait(tasks, timeout=grace)
+            for call in list(self._live):
+                call.cut(CallError(Code.UNAVAILABLE, "the server has stopped"))
+            await asyncio.wait(tasks, timeout=LAST_WORDS_SECONDS)
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One HTTP request from its first header to its last trailer."""
+        response = Response(send, self._max_bytes)
+        try:
+            call = Call(scope, self._live)
+        except CallError as failure:
+            await response.fail(failure, ())
+            return
+        if not call.headers.get(b"content-type", b"").startswith(GRPC):
+            await _refuse(send)
+            return
+        method = self._methods.get(scope["path"])
+        try:
+            if isinstance(method, UnaryMethod):
+                await self._unary(method, call, receive, response)
+            elif isinstance(method, StreamMethod):
+                await self._stream(method, call, receive, response)
+            else:
+                raise CallError(Code.UNIMPLEMENTED, f"this server has no method {scope['path']}")
+        except CallError as failure:
+            await response.fail(failure, call.trailing)
+
+    async def _unary(self, method: UnaryMethod, call: Call, receive: Receive, response: Response) -> None:
+        # Nearly always the whole request: so it is read here, and the machinery for the other case is left out.
+        first = await receive()
+        if first["type"] == DISCONNECT:
+            return
+        with call:
+            encoding = call.headers.get(b"grpc-encoding")
+            if first.get("more_body", False):
+                frames = FrameReader(encoding, self._max_bytes)
+                frames.feed(first["body"])
+                message = await only_message(RequestBody(receive, call), frames)
+            else:
+                message = read_whole(first["body"], encoding, self._max_bytes)
+                call.request_complete(receive)
+            answer = await answer_unary(method, message, call)
+        await response.answer(answer, call.trailing)
+
+    async def _stream(self, method: StreamMethod, call: Call, receive: Receive, response: Response) -> None:
+        frames = FrameReader(call.headers.get(b"grpc-encoding"), self._max_bytes)
+        with call:
+            requests = messages(RequestBody(receive, call), frames)
+            async with aclosing(answer_stream(method, requests, call)) as answers:
+                async for answer in answers:
+                    await response.write(answer)
+        await response.end(call.trailing)
+
+
+async def _until_open(host: str, port: int) -> None:
+    while True:
+        with suppress(OSError):
+            _, writer = await asyncio.open_connection(host, port)
+            writer.close()
+            return
+        await asyncio.sleep(0.005)
+
+
+async def _refuse(send: Send) -> None:
+    headers = [(b"content-type", b"text/plain")]
+    send({"type": "http.response.start", "status": 415, "headers": headers})
+    await send({"type": "http.response.body", "body": b"This port speaks gRPC only.\n", "more_body": False})
