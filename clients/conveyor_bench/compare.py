@@ -27,6 +27,7 @@ from conveyor_bench.report import Report, make_report
 from conveyor_bench.server_process import conveyor_command, running, serving
 from conveyor_client import Client, ConveyorClientError
 
+_CLASSIFY = "/conveyor.v1.ClassifierService/Classify"
 REPOSITORY, RUN, MODEL = Path("demo/models"), Path("demo/run"), "digits"
 ROUNDS, SECONDS = 3, 2.0
 CONCURRENCIES = (1, 64)
