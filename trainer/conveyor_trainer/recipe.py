@@ -47,7 +47,7 @@ RECIPES: dict[str, Recipe] = {
         warm_up=0.2,
         label_smoothing=0.05,
         ema_decay=0.99,
-        minimum_steps_per_epoch=200,
+        minimum_steps_per_epoch=100,
     ),
 }
 
