@@ -31,5 +31,7 @@ def run(settings: InspectSettings) -> None:
         sys.stdout.write(json.dumps(shown, indent=2, ensure_ascii=False) + "\n")
         return
     sys.stdout.write("\n".join(file_lines(file)) + "\n")
-    following = f"check {file.path}" if file.contract is None else "serve REPOSITORY"
+    # REPOSITORY/NAME/VERSION/model.onnx: what the server is given.
+    repository = file.path.absolute().parents[2]
+    following = f"check {file.path}" if file.contract is None else f"serve {repository}"
     sys.stdout.write(f"\nnext: conveyor {following}\n")

@@ -1,0 +1,143 @@
+"""conveyor check tells the truth about files that other tools made."""
+
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
+
+from conveyor_contract.errors import ContractError
+from conveyor_exporter.export import ExportResult
+from conveyor_exporter.foreign import check_file
+from tests.exporter.networks import plain
+from tests.models import write_tiny_model
+
+
+def failing(path: Path) -> dict[str, str]:
+    return {check.name: check.detail for check in check_file(path, lambda _: None) if not check.ok}
+
+
+def classifier(
+    *middle: NodeProto, batch: int | str = "batch", last: str = "Softmax", opset: int = 17, ir_version: int = 8
+) -> ModelProto:
+    """float [batch, 4] -> gemm -> `hidden` -> the nodes of `middle`, ending in `logits` -> `last` -> `answer`."""
+    weights = np.random.default_rng(0).normal(size=(4, 3)).astype(np.float32)
+    nodes = [
+        helper.make_node("Gemm", ["x", "weights"], ["hidden" if middle else "logits"], name="dense"),
+        *middle,
+        helper.make_node(last, ["logits"], ["answer"], name="last"),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "foreign",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [batch, 4])],
+        [helper.make_tensor_value_info("answer", TensorProto.FLOAT, [batch, 3])],
+        [numpy_helper.from_array(weights, "weights")],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=ir_version)
+
+
+def save(model: ModelProto, tmp_path: Path) -> Path:
+    path = tmp_path / "model.onnx"
+    onnx.save(model, str(path))
+    return path
+
+
+def node(operator: str, *inputs: str, **attributes: Any) -> NodeProto:
+    return helper.make_node(operator, [*inputs], ["logits"], name=operator.lower(), **attributes)
+
+
+def leaking() -> ModelProto:
+    model = classifier()
+    model.graph.node[0].doc_string = "/home/someone/train.py"
+    return model
+
+
+def with_dropout() -> ModelProto:
+    model = classifier(node("Dropout", "hidden", "ratio", "training"))
+    model.graph.initializer.append(numpy_helper.from_array(np.array(0.5, np.float32), "ratio"))
+    model.graph.initializer.append(numpy_helper.from_array(np.array(True), "training"))
+    return model
+
+
+def lying() -> ModelProto:
+    model = classifier(node("Reshape", "hidden", "sizes"))
+    model.graph.initializer.append(numpy_helper.from_array(np.array([2, 3]), "sizes"))
+    return model
+
+
+def coupled() -> ModelProto:
+    return classifier(node("LpNormalization", "hidden", axis=0))
+
+
+CASES: dict[str, tuple[Callable[[], ModelProto], str | None]] = {
+    "sound": (classifier, None),
+    "another axis name": (lambda: classifier(batch="N"), None),
+    "baked batch": (lambda: classifier(batch=1), "declared_axes"),
+    "lying reshape": (lying, "shapes"),
+    "logits": (lambda: classifier(last="Identity"), "probabilities"),
+    "double softmax": (lambda: classifier(node("Softmax", "hidden")), "single_softmax"),
+    "coupled rows": (coupled, "batch_invariance"),
+    "dropout left": (with_dropout, "train_mode"),
+    "noise": (lambda: classifier(node("RandomNormalLike", "hidden")), "randomness"),
+    "leaked path": (leaking, "no_paths"),
+    "new opset": (lambda: classifier(opset=23, ir_version=10), "opset"),
+    "new IR version": (lambda: classifier(ir_version=11), "ir_version"),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_truth_is_told(name: str, tmp_path: Path) -> None:
+    make, expected = CASES[name]
+    found = failing(save(make(), tmp_path))
+    assert next(iter(found), None) == expected
+
+
+def test_weights_in_a_second_file_are_found_missing_or_not(tmp_path: Path) -> None:
+    path = tmp_path / "model.onnx"
+    onnx.save(classifier(), str(path), save_as_external_data=True, location="weights.bin", size_threshold=0)
+    assert list(failing(path)) == ["single_file"]
+    (tmp_path / "weights.bin").unlink()
+    assert list(failing(path)) == ["single_file", "loads"]
+
+
+def test_torchs_default_export_is_seen_for_what_it_is(tmp_path: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(plain().eval(), (torch.zeros(2, 1, 8, 8),), str(tmp_path / "model.onnx"), verbose=False)
+    found = failing(tmp_path / "model.onnx")
+    assert {"single_file", "no_paths", "declared_axes", "shapes", "probabilities"} <= set(found)
+    assert "fixed to a batch of 2" in found["declared_axes"]
+
+
+def test_our_own_files_pass(exported: ExportResult, tmp_path: Path) -> None:
+    assert not failing(exported.path)
+    assert not failing(write_tiny_model(tmp_path))
+
+
+def test_an_altered_label_breaks_the_seal(exported: ExportResult, tmp_path: Path) -> None:
+    altered = tmp_path / "model.onnx"
+    altered.write_bytes(exported.path.read_bytes().replace(b'"ant"', b'"owl"'))
+    assert "seal" in failing(altered)["contract"]
+
+
+def test_an_altered_weight_is_found_twice(exported: ExportResult, tmp_path: Path) -> None:
+    model = onnx.load(str(exported.path))
+    weights = next(tensor for tensor in model.graph.initializer if tensor.name.endswith("0.weight"))
+    weights.raw_data = weights.raw_data[::-1]
+    found = failing(save(model, tmp_path))
+    assert "graph or its weights were altered" in found["contract"]
+    assert "golden_samples" in found
+
+
+@pytest.mark.parametrize("content", [b"", b"not ONNX at all", b"\x00" * 100])
+def test_what_is_not_onnx_is_an_error(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "model.onnx"
+    path.write_bytes(content)
+    with pytest.raises(ContractError, match="ONNX"):
+        list(check_file(path, lambda _: None))
