@@ -18,6 +18,7 @@ from functools import partial
 from conveyor_server.batch import Batch, Outcome, PendingRequest, Rows, Segment
 from conveyor_server.errors import ErrorKind, ServingError
 from conveyor_server.instance import BatchResult, Instance
+from conveyor_server.statistics import Statistics
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +45,8 @@ class Batcher:
         loop: asyncio.AbstractEventLoop,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        # Batches are counted here, requests by whoever submits them.
+        self.statistics = Statistics()
         self._limits = limits
         self._instances = instances
         self._free = list(instances)
@@ -171,6 +174,7 @@ class Batcher:
             for segment in batch.segments:
                 self._fail(segment.request, _failed())
             return
+        self.statistics.add_batch(batch.size, result.compute_seconds)
         for segment, output in zip(batch.segments, outputs, strict=True):
             self._answer(segment, output, batch.size, result.compute_seconds)
 

@@ -19,7 +19,6 @@ from conveyor_contract.golden import row_of_tensor
 from conveyor_contract.preprocessing import Preprocessor
 from conveyor_server.batch import Rows
 from conveyor_server.errors import ErrorKind, ServingError
-from conveyor_server.session import DTYPES
 
 # What is decoded in place, all images of one request together: an image counts its pixels, or its bytes if more.
 IN_PLACE_WORK: Final = 128 * 128
@@ -39,7 +38,6 @@ class ImageReader:
         spec = contract.inputs[0]
         self._input_name = spec.name
         self._datatype = spec.datatype
-        self._dtype = DTYPES[spec.datatype]
         self._row_shape = row_shape_of(spec)
         self._preprocessor = (
             Preprocessor.from_message(contract.preprocessing) if contract.HasField("preprocessing") else None

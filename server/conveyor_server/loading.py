@@ -13,14 +13,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from conveyor.v1 import model_pb2
+from conveyor_contract.contract import SEAL_KEY
 from conveyor_contract.model_file import ModelFile, read_model_file
 from conveyor_server.batcher import Batcher, BatchLimits
-from conveyor_server.errors import LoadError
+from conveyor_server.graph import GraphSession
 from conveyor_server.images import ImageReader
-from conveyor_server.instance import ThreadInstance
+from conveyor_server.instance import Runnable, ThreadInstance
 from conveyor_server.model import Model
 from conveyor_server.replay import replay
-from conveyor_server.session import DTYPES, Session, SessionOptions
+from conveyor_server.session import Session, SessionOptions
+from conveyor_server.signature import Signature, signature_of_contract
+from conveyor_server.statistics import Statistics
 
 log = logging.getLogger(__name__)
 
@@ -34,37 +37,44 @@ class LoadOptions:
     max_queue_size: int  # rows
     max_queue_delay: float  # seconds
     max_pixels: int
+    # Rows of a batch for models without a contract.
+    graph_batch_size: int
     decode_pool: Executor
 
 
 async def load_model(path: Path, name: str, version: int, options: LoadOptions) -> Model:
     """Loads, warms and proves one version. Raises ConveyorError with the reason when it cannot be served."""
     started = time.perf_counter()
-    file, contract, sessions = await asyncio.to_thread(_open, path, options)
+    opened = await asyncio.to_thread(_open, path, options)
     loop = asyncio.get_running_loop()
     limits = BatchLimits(
-        max_batch_size=contract.batching.max_batch_size,
+        # Where there are no batches, a request is the one row of its own.
+        max_batch_size=opened.signature.max_batch_size or 1,
         max_queue_size=options.max_queue_size,
         max_queue_delay=options.max_queue_delay,
     )
-    instances = [ThreadInstance(session, loop, f"{name}/{version}") for session in sessions]
+    contract = opened.contract
+    instances = [ThreadInstance(session, loop, f"{name}/{version}") for session in opened.sessions]
     model = Model(
         name=name,
         version=version,
         version_text=str(version),
-        labels=tuple(contract.labels),
+        signature=opened.signature,
+        labels=tuple(contract.labels) if contract else (),
         contract=contract,
-        golden=file.golden or model_pb2.GoldenSamples(),
-        file_digest=file.file_digest,
+        golden=opened.file.golden or model_pb2.GoldenSamples(),
+        file_digest=opened.file.file_digest,
         provider=options.session.provider,
-        reader=ImageReader(contract, options.decode_pool, options.max_pixels),
+        reader=ImageReader(contract, options.decode_pool, options.max_pixels) if contract else None,
         batcher=Batcher(limits, instances, loop),
     )
     try:
-        samples = await replay(model)
+        samples = await replay(model, contract) if contract else 0
     except BaseException:
         model.batcher.close()
         raise
+    # What was asked to prove the model is no caller's doing.
+    model.batcher.statistics = Statistics()
     seconds = time.perf_counter() - started
     log.info(
         "loaded model=%s version=%d provider=%s golden_samples=%d seconds=%.2f",
@@ -73,13 +83,33 @@ async def load_model(path: Path, name: str, version: int, options: LoadOptions) 
     return model
 
 
-def _open(path: Path, options: LoadOptions) -> tuple[ModelFile, model_pb2.ModelContract, Sequence[Session]]:
+@dataclass(frozen=True, kw_only=True)
+class _Opened:
+    file: ModelFile
+    signature: Signature
+    # None for a plain ONNX file.
+    contract: model_pb2.ModelContract | None
+    sessions: Sequence[Runnable]
+
+
+def _open(path: Path, options: LoadOptions) -> _Opened:
     file = read_model_file(path)
+    # A file that lost its contract but kept the seal was tampered with: `verify` says so.
+    if file.contract is None and SEAL_KEY not in file.metadata:
+        return _open_graph(file, options)
     contract = file.verify()
-    datatype = contract.inputs[0].datatype
-    if datatype not in DTYPES:
-        raise LoadError(f"{path}: the input has datatype {datatype!r}; this server knows {', '.join(DTYPES)}.")
+    signature = signature_of_contract(contract)
     sessions = [Session(path, contract, options.session) for _ in range(options.instance_count)]
     for session in sessions:
         session.warm(contract.batching.buckets)
-    return file, contract, sessions
+    return _Opened(file=file, signature=signature, contract=contract, sessions=sessions)
+
+
+def _open_graph(file: ModelFile, options: LoadOptions) -> _Opened:
+    log.warning("no contract in %s: served through tensors only, and nothing proves its answers", file.path)
+    sessions = [
+        GraphSession(file.path, options.session, options.graph_batch_size) for _ in range(options.instance_count)
+    ]
+    for session in sessions:
+        session.warm()
+    return _Opened(file=file, signature=sessions[0].signature, contract=None, sessions=sessions)

@@ -14,7 +14,7 @@ from conveyor_server.errors import LoadError, ServingError
 from conveyor_server.model import Model
 
 
-async def replay(model: Model) -> int:
+async def replay(model: Model, contract: model_pb2.ModelContract) -> int:
     """Asks the model for every golden sample, each alone and all together; returns their number.
 
     Raises LoadError or ContractError when an answer, a label or a preprocessed row is not what it was at export.
@@ -22,18 +22,17 @@ async def replay(model: Model) -> int:
     samples = model.golden.samples
     if not samples:
         raise LoadError("the file holds no golden samples to prove its answers with; export the model again.")
-    _check_rows(model)
+    _check_rows(model, contract)
     alone = [await _outputs(model, [sample]) for sample in samples]
-    largest = model.contract.batching.max_batch_size
+    largest = contract.batching.max_batch_size
     together = [await _outputs(model, samples[start : start + largest]) for start in range(0, len(samples), largest)]
     for outputs in (np.concatenate(alone), np.concatenate(together)):
         for sample, output in zip(samples, outputs, strict=True):
-            _check_answer(model, sample, output)
+            _check_answer(model, contract, sample, output)
     return len(samples)
 
 
-def _check_rows(model: Model) -> None:
-    contract = model.contract
+def _check_rows(model: Model, contract: model_pb2.ModelContract) -> None:
     preprocessor = Preprocessor.from_message(contract.preprocessing) if contract.HasField("preprocessing") else None
     for sample in model.golden.samples:
         row_of_sample(sample, preprocessor)
@@ -53,8 +52,10 @@ def _image(sample: model_pb2.GoldenSample) -> classifier_pb2.Image:
     return classifier_pb2.Image(tensor=sample.tensor)
 
 
-def _check_answer(model: Model, sample: model_pb2.GoldenSample, output: Rows) -> None:
-    tolerance = tolerance_for(model.golden, model.provider, model.contract.precision)
+def _check_answer(
+    model: Model, contract: model_pb2.ModelContract, sample: model_pb2.GoldenSample, output: Rows
+) -> None:
+    tolerance = tolerance_for(model.golden, model.provider, contract.precision)
     reference = np.array(sample.reference_output, np.float32)
     difference = compare(output, reference, tolerance)
     if not difference.ok:
@@ -63,8 +64,8 @@ def _check_answer(model: Model, sample: model_pb2.GoldenSample, output: Rows) ->
             f"{difference.max_absolute:.2e}, over the tolerance of {tolerance.absolute:.2e} absolute and "
             f"{tolerance.relative:.2e} relative."
         )
-    if model.contract.task != model_pb2.TASK_CLASSIFICATION:
+    if contract.task != model_pb2.TASK_CLASSIFICATION:
         return
-    label = model.contract.labels[int(output.argmax())]
+    label = contract.labels[int(output.argmax())]
     if label != sample.label:
         raise LoadError(f"golden sample {sample.name!r}: the answer is {label!r}, and it was {sample.label!r}.")

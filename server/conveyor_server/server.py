@@ -123,5 +123,6 @@ def load_options(settings: ServerSettings, provider: str, decode_pool: Executor)
         max_queue_size=settings.max_queue_size,
         max_queue_delay=settings.max_queue_delay / 1000,
         max_pixels=settings.max_pixels,
+        graph_batch_size=settings.graph_batch_size,
         decode_pool=decode_pool,
     )

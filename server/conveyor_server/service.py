@@ -120,7 +120,7 @@ class ClassifierService:
             raise ServingError(ErrorKind.FORBIDDEN, message)
         entry = self._repository.entry(request.model_name, request.model_version)
         response = pb.GetModelResponse(status=entry.status())
-        if entry.model is not None:
+        if entry.model is not None and entry.model.contract is not None:
             response.contract.CopyFrom(entry.model.contract)
             if request.include_golden_samples:
                 response.golden_samples.CopyFrom(entry.model.golden)

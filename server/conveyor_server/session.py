@@ -12,12 +12,9 @@ import numpy as np
 from conveyor.v1 import model_pb2
 from conveyor_contract.contract import row_shape_of
 from conveyor_server.batch import Rows, bucket_for, pad
+from conveyor_server.datatypes import DATATYPES
 from conveyor_server.errors import LoadError, ProviderError
 from conveyor_server.providers import CUDA, load_runtime, provider_options
-
-# The protocol's datatypes that a contract may name, and ONNX Runtime's and NumPy's words for them.
-ONNX_TYPES = {"UINT8": "tensor(uint8)", "FP32": "tensor(float)", "FP16": "tensor(float16)"}
-DTYPES: dict[str, np.dtype[Any]] = {"UINT8": np.dtype("u1"), "FP32": np.dtype("<f4"), "FP16": np.dtype("<f2")}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +30,7 @@ class Session:
 
     def __init__(self, path: Path, contract: model_pb2.ModelContract, options: SessionOptions) -> None:
         """Opens the file. Raises LoadError when the graph is not what the contract says, or cannot be loaded."""
-        self._session = _open(path, options)
+        self._session = open_session(path, options)
         self._input = contract.inputs[0]
         self._output_names = [contract.outputs[0].name]
         self._check_graph(contract)
@@ -51,14 +48,15 @@ class Session:
     def warm(self, sizes: Sequence[int]) -> None:
         """Runs zeros once at each batch size, so that no caller pays for a first time."""
         for size in sizes:
-            self.run(np.zeros((size, *row_shape_of(self._input)), DTYPES[self._input.datatype]))
+            self.run(np.zeros((size, *row_shape_of(self._input)), DATATYPES[self._input.datatype].dtype))
 
     def _check_graph(self, contract: model_pb2.ModelContract) -> None:
         _check_tensors("inputs", self._session.get_inputs(), contract.inputs)
         _check_tensors("outputs", self._session.get_outputs(), contract.outputs)
 
 
-def _open(path: Path, options: SessionOptions) -> Any:
+def open_session(path: Path, options: SessionOptions) -> Any:
+    """ONNX Runtime's own session. Raises LoadError, or ProviderError when it would run on another provider."""
     runtime = load_runtime()
     settings = runtime.SessionOptions()
     settings.intra_op_num_threads = options.intra_op_threads
@@ -78,7 +76,7 @@ def _open(path: Path, options: SessionOptions) -> Any:
 
 def _check_tensors(kind: str, nodes: Sequence[Any], specs: Sequence[model_pb2.TensorSpec]) -> None:
     found = {node.name: (node.type, tuple(node.shape[1:])) for node in nodes}
-    stated = {spec.name: (ONNX_TYPES.get(spec.datatype), row_shape_of(spec)) for spec in specs}
+    stated = {spec.name: (DATATYPES[spec.datatype].onnx, row_shape_of(spec)) for spec in specs}
     if found != stated:
         raise LoadError(f"the graph's {kind} are {found}, and its contract says {stated}; export the model again.")
     fixed = [node.name for node in nodes if isinstance(node.shape[0], int)]

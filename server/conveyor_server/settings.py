@@ -36,6 +36,9 @@ class ServerSettings(BaseSettings):
     max_stream_in_flight: int = Field(64, ge=1, description="Images of one stream that are worked on at a time.")
     max_message_bytes: int = Field(64 * MIB, ge=1024, description="Bytes of one message, either way.")
     max_pixels: int = Field(64 * MIB, ge=1, description="Pixels of one image, before it is resized.")
+    graph_batch_size: int = Field(
+        32, ge=1, description="Rows in a batch of a model whose file has no contract; a contract says its own."
+    )
     instance_count: int = Field(1, ge=1, le=64, description="Sessions per model that may run at the same time.")
     intra_op_threads: int = Field(
         0, ge=0, description="Threads of one session; 0 shares the CPU quota out among the instances."
