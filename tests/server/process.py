@@ -1,0 +1,103 @@
+"""A real server in a process of its own, for tests: started on a free port, ready when its health RPC says so."""
+
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import grpc
+from grpc_health.v1 import health_pb2
+
+from conveyor.v1.classifier_pb2_grpc import ClassifierServiceStub
+
+START_SECONDS = 60
+
+
+class ServerProcess:
+    """`conveyor serve` on a free port; `log` is what it wrote to stderr so far."""
+
+    def __init__(self, repository: Path, *flags: str) -> None:
+        command = [sys.executable, "-c", "from conveyor_cli.main import main; raise SystemExit(main())"]
+        self._process = subprocess.Popen(
+            [*command, "serve", str(repository), "--port", "0", *flags], stderr=subprocess.PIPE, text=True
+        )
+        self.repository = repository
+        self.log = ""
+        self._found = threading.Condition()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+        address = self.wait_for_log(r"ready address=(127\.0\.0\.1:\d+)")
+        self.address = address.group(1)
+        self.channel = grpc.insecure_channel(self.address)
+        self.stub = ClassifierServiceStub(self.channel)
+
+    def health(self, service: str = "") -> int:
+        """The health RPC's answer."""
+        check = self.channel.unary_unary(
+            "/grpc.health.v1.Health/Check",
+            request_serializer=health_pb2.HealthCheckRequest.SerializeToString,
+            response_deserializer=health_pb2.HealthCheckResponse.FromString,
+        )
+        response = check(health_pb2.HealthCheckRequest(service=service), timeout=10)
+        return int(response.status)
+
+    def wait_until_serving(self) -> None:
+        """Returns once the health RPC says SERVING."""
+        end = time.monotonic() + START_SECONDS
+        while self.health() != health_pb2.HealthCheckResponse.SERVING:
+            assert time.monotonic() < end, f"never ready:\n{self.log}"
+
+    def wait_for_log(self, pattern: str) -> re.Match[str]:
+        """The first match in the log, now or within START_SECONDS."""
+        with self._found:
+            self._found.wait_for(
+                lambda: re.search(pattern, self.log) or self._process.poll() is not None, timeout=START_SECONDS
+            )
+        found = re.search(pattern, self.log)
+        assert found, f"{pattern!r} not in the log:\n{self.log}"
+        return found
+
+    def signal(self, number: signal.Signals = signal.SIGTERM) -> None:
+        """Sends a signal."""
+        self._process.send_signal(number)
+
+    def wait(self, timeout: float = 30) -> int:
+        """The exit code."""
+        return self._process.wait(timeout)
+
+    def stop(self) -> int:
+        """Stops it, by force if need be; the exit code."""
+        self.channel.close()
+        self.signal()
+        try:
+            return self.wait()
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            return self.wait()
+        finally:
+            self._reader.join()
+            assert self._process.stderr is not None
+            self._process.stderr.close()
+
+    def _read(self) -> None:
+        assert self._process.stderr is not None
+        for line in self._process.stderr:
+            with self._found:
+                self.log += line
+                self._found.notify_all()
+
+
+@contextmanager
+def running(repository: Path, *flags: str) -> Iterator[ServerProcess]:
+    """A server for the length of a block, ready at its start."""
+    server = ServerProcess(repository, *flags)
+    try:
+        server.wait_until_serving()
+        yield server
+    finally:
+        server.stop()
