@@ -61,6 +61,10 @@ class Batcher:
         self._usual_seconds = 0.0
         self._closed = False
 
+    def set_limits(self, limits: BatchLimits) -> None:
+        """The limits from now on; what waits already stays."""
+        self._limits = limits
+
     @property
     def waiting_rows(self) -> int:
         """Rows that count against `max_queue_size`: admitted, and not yet in a batch."""
@@ -92,9 +96,8 @@ class Batcher:
         self._queue[request] = None
         self._queued_rows += len(rows)
         if deadline is not None:
-            request.deadline_timer = self._loop.call_later(
-                deadline - request.submitted_at, self._fail, request, _late(request)
-            )
+            remaining = deadline - request.submitted_at
+            request.deadline_timer = self._loop.call_later(remaining, self._expire, request)
         self._schedule_dispatch()
         try:
             return await request.reply
@@ -145,7 +148,7 @@ class Batcher:
             if request.reply.done():
                 self._leave_queue(request)
             elif request.deadline is not None and request.deadline <= now:
-                self._fail(request, _late(request))
+                self._expire(request)
             else:
                 segment = self._take(request, room, now)
                 segments.append(segment)
@@ -190,6 +193,9 @@ class Batcher:
                     batch_size=request.largest_batch,
                 )
             )
+
+    def _expire(self, request: PendingRequest) -> None:
+        self._fail(request, _late(request))
 
     def _fail(self, request: PendingRequest, error: ServingError) -> None:
         self._leave_queue(request)

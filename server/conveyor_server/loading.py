@@ -9,7 +9,7 @@ import logging
 import time
 from collections.abc import Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from conveyor.v1 import model_pb2
@@ -51,7 +51,6 @@ async def load_model(path: Path, name: str, version: int, options: LoadOptions) 
         # Where there are no batches, a request is the one row of its own.
         max_batch_size=opened.signature.max_batch_size or 1,
         max_queue_size=options.max_queue_size,
-        max_queue_delay=options.max_queue_delay,
     )
     contract = opened.contract
     instances = [ThreadInstance(session, loop, f"{name}/{version}") for session in opened.sessions]
@@ -73,8 +72,9 @@ async def load_model(path: Path, name: str, version: int, options: LoadOptions) 
     except BaseException:
         model.batcher.close()
         raise
-    # What was asked to prove the model is no caller's doing.
+    # What was asked to prove the model is no caller's doing, and nobody's company was worth waiting for.
     model.batcher.statistics = Statistics()
+    model.batcher.set_limits(replace(limits, max_queue_delay=options.max_queue_delay))
     seconds = time.perf_counter() - started
     log.info(
         "loaded model=%s version=%d provider=%s golden_samples=%d seconds=%.2f",
