@@ -56,6 +56,6 @@ def trailers_of(code: Code, message: str, metadata: Iterable[tuple[str, str]]) -
     """The headers that end a call."""
     trailers = [(b"grpc-status", b"%d" % code)]
     if message:
-        trailers.append((b"grpc-message", quote(message, safe=_UNQUOTED).encode("ascii")))
+        trailers.append((b"grpc-message", quote(message, safe=_UNQUOTED, errors="replace").encode("ascii")))
     trailers.extend((key.lower().encode("ascii"), value.encode("ascii", "replace")) for key, value in metadata)
     return trailers

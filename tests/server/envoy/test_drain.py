@@ -1,0 +1,141 @@
+"""The end of a server, on each engine: nothing that was accepted is lost."""
+
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2
+
+from conveyor.v1 import classifier_pb2 as pb
+from conveyor.v1.classifier_pb2_grpc import ClassifierServiceStub
+from tests.counts import count
+from tests.models import write_tiny_model
+from tests.server.envoy.asking import channel_to, image, is_right, request
+from tests.server.process import ServerProcess, running
+
+CALLERS = 8
+
+
+def test_what_was_accepted_is_answered_after_the_signal(engine: str, models: Path) -> None:
+    with running(models, "--engine", engine, "--max-queue-delay", "1500") as server:
+        calls = [server.stub.Classify.future(request(index), timeout=30) for index in range(4)]
+        # One more call than this on the same connection, answered: so these have arrived.
+        assert server.health() == health_pb2.HealthCheckResponse.SERVING
+        server.signal()
+        assert all(is_right(models, index, call.result()) for index, call in enumerate(calls))
+        assert server.wait() == 0
+
+
+@pytest.mark.parametrize("number", range(count("drain rounds")))
+def test_a_stop_under_load_loses_nothing(engine: str, models: Path, number: int) -> None:
+    with running(models, "--engine", engine) as server:
+        stopped = threading.Event()
+        answered, bad = [0] * CALLERS, []
+
+        def call(caller: int) -> None:
+            with channel_to(server) as channel:
+                stub = ClassifierServiceStub(channel)
+                while not stopped.is_set():
+                    try:
+                        response = stub.Classify(request(answered[caller]), timeout=20)
+                    except grpc.RpcError as error:
+                        if (
+                            error.code() != grpc.StatusCode.UNAVAILABLE
+                            or "takes no new requests" not in error.details()
+                        ):
+                            bad.append(error)
+                        return
+                    if not is_right(models, answered[caller], response):
+                        bad.append(response)
+                    answered[caller] += 1
+
+        threads = [threading.Thread(target=call, args=(caller,)) for caller in range(CALLERS)]
+        for thread in threads:
+            thread.start()
+        while min(answered) < 20:
+            assert not bad, bad
+            time.sleep(0.01)
+        server.signal()
+        code = server.wait()
+        stopped.set()
+        for thread in threads:
+            thread.join()
+        assert not bad, bad
+        assert code == 0
+
+
+def test_a_stream_is_answered_to_its_last_item_read_before_the_stop(engine: str, models: Path) -> None:
+    with running(models, "--engine", engine, "--max-queue-delay", "1000") as server:
+        held = threading.Event()
+
+        def items() -> Iterator[pb.ClassifyStreamRequest]:
+            for index in range(3):
+                yield pb.ClassifyStreamRequest(item_id=index, image=image(index), model_name="tiny")
+            held.wait(30)
+
+        call = server.stub.ClassifyStream(items(), timeout=30)
+        # Requests of one connection arrive in order.
+        assert server.health() == health_pb2.HealthCheckResponse.SERVING
+        server.signal()
+        answers = []
+        try:
+            for answer in call:
+                answers.append(answer.item_id)
+        except grpc.RpcError as error:
+            assert error.code() == grpc.StatusCode.UNAVAILABLE
+        held.set()
+        assert sorted(answers) == [0, 1, 2]
+        assert server.wait() == 0
+
+
+def test_before_it_refuses_a_stopping_server_says_so_and_serves_on(engine: str, models: Path) -> None:
+    with running(models, "--engine", engine, "--drain-delay", "1.5") as server:
+        server.signal()
+        while server.health() == health_pb2.HealthCheckResponse.SERVING:
+            time.sleep(0.01)
+        assert is_right(models, 1, server.stub.Classify(request(1), timeout=10))
+        assert server.wait() == 0
+
+
+def test_a_drain_that_takes_too_long_ends_with_an_error(engine: str, models: Path) -> None:
+    with running(models, "--engine", engine, "--max-queue-delay", "60000", "--drain-timeout", "0.5") as server:
+        call = server.stub.Classify.future(request(0), timeout=60)
+        assert server.health() == health_pb2.HealthCheckResponse.SERVING
+        server.signal()
+        assert call.exception().code() == grpc.StatusCode.UNAVAILABLE
+        assert server.wait() == 1
+
+
+def test_a_second_signal_ends_it_at_once(engine: str, models: Path) -> None:
+    with running(models, "--engine", engine, "--drain-delay", "60") as server:
+        server.signal(signal.SIGINT)
+        server.wait_for_log("stopping in order")
+        time.sleep(0.6)  # sooner, the second would pass for an echo of the first
+        server.signal(signal.SIGINT)
+        assert server.wait(10) == 0
+
+
+def start_and_fail(*arguments: str) -> tuple[int, str]:
+    command = [sys.executable, "-c", "from conveyor_cli.main import main; raise SystemExit(main())", "serve"]
+    done = subprocess.run([*command, *arguments], capture_output=True, text=True, timeout=60, check=False)
+    return done.returncode, done.stderr.strip().splitlines()[-1]
+
+
+def test_a_port_in_use_is_one_clear_sentence(engine: str, server: ServerProcess, models: Path) -> None:
+    port = server.address.rpartition(":")[2]
+    code, line = start_and_fail(str(models), "--engine", engine, "--port", port)
+    assert code == 1
+    assert line.startswith(f"error: cannot listen on 127.0.0.1, port {port}: address already in use")
+
+
+def test_a_required_model_that_does_not_serve_ends_the_start(engine: str, tmp_path: Path) -> None:
+    write_tiny_model(tmp_path, "tiny")
+    code, line = start_and_fail(str(tmp_path), "--engine", engine, "--port", "0", "--require-model", "other")
+    assert code == 1
+    assert line.startswith("error: the required model 'other' does not serve")
