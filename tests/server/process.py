@@ -62,6 +62,11 @@ class ServerProcess:
         assert found, f"{pattern!r} not in the log:\n{self.log}"
         return found
 
+    @property
+    def pid(self) -> int:
+        """Its process."""
+        return self._process.pid
+
     def signal(self, number: signal.Signals = signal.SIGTERM) -> None:
         """Sends a signal."""
         self._process.send_signal(number)

@@ -48,8 +48,8 @@ def server(engine: str, models: Path) -> Iterator[ServerProcess]:
         yield process
 
 
-@pytest.fixture
+@pytest.fixture(scope="package")
 def slow_server(engine: str, models: Path) -> Iterator[ServerProcess]:
-    """Holds each batch back for 30 seconds, and has room for four rows."""
+    """Holds each batch back for 30 seconds, and has room for four rows; each test leaves it empty."""
     with running(models, "--engine", engine, "--max-queue-delay", "30000", "--max-queue-size", "4") as process:
         yield process

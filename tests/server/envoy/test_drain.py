@@ -32,41 +32,45 @@ def test_what_was_accepted_is_answered_after_the_signal(engine: str, models: Pat
         assert server.wait() == 0
 
 
+class Caller(threading.Thread):
+    """Asks again and again on a connection of its own, until it is refused because the server stops."""
+
+    def __init__(self, server: ServerProcess, models: Path) -> None:
+        super().__init__()
+        self._server = server
+        self._models = models
+        self.answered = 0
+        self.bad: object = None
+
+    def run(self) -> None:
+        with channel_to(self._server) as channel:
+            stub = ClassifierServiceStub(channel)
+            while self.bad is None:
+                try:
+                    response = stub.Classify(request(self.answered), timeout=20)
+                except grpc.RpcError as error:
+                    refused = error.code() == grpc.StatusCode.UNAVAILABLE and "takes no new" in error.details()
+                    self.bad = None if refused else error
+                    return
+                if not is_right(self._models, self.answered, response):
+                    self.bad = response
+                self.answered += 1
+
+
 @pytest.mark.parametrize("number", range(count("drain rounds")))
 def test_a_stop_under_load_loses_nothing(engine: str, models: Path, number: int) -> None:
     with running(models, "--engine", engine) as server:
-        stopped = threading.Event()
-        answered, bad = [0] * CALLERS, []
-
-        def call(caller: int) -> None:
-            with channel_to(server) as channel:
-                stub = ClassifierServiceStub(channel)
-                while not stopped.is_set():
-                    try:
-                        response = stub.Classify(request(answered[caller]), timeout=20)
-                    except grpc.RpcError as error:
-                        if (
-                            error.code() != grpc.StatusCode.UNAVAILABLE
-                            or "takes no new requests" not in error.details()
-                        ):
-                            bad.append(error)
-                        return
-                    if not is_right(models, answered[caller], response):
-                        bad.append(response)
-                    answered[caller] += 1
-
-        threads = [threading.Thread(target=call, args=(caller,)) for caller in range(CALLERS)]
-        for thread in threads:
-            thread.start()
-        while min(answered) < 20:
-            assert not bad, bad
+        callers = [Caller(server, models) for _ in range(CALLERS)]
+        for caller in callers:
+            caller.start()
+        while any(caller.is_alive() and caller.answered < 20 for caller in callers):
             time.sleep(0.01)
         server.signal()
         code = server.wait()
-        stopped.set()
-        for thread in threads:
-            thread.join()
-        assert not bad, bad
+        for caller in callers:
+            caller.join()
+        assert [caller.bad for caller in callers] == [None] * CALLERS
+        assert all(caller.answered >= 20 for caller in callers)
         assert code == 0
 
 
@@ -83,14 +87,9 @@ def test_a_stream_is_answered_to_its_last_item_read_before_the_stop(engine: str,
         # Requests of one connection arrive in order.
         assert server.health() == health_pb2.HealthCheckResponse.SERVING
         server.signal()
-        answers = []
-        try:
-            for answer in call:
-                answers.append(answer.item_id)
-        except grpc.RpcError as error:
-            assert error.code() == grpc.StatusCode.UNAVAILABLE
+        answers = sorted(next(call).item_id for _ in range(3))
         held.set()
-        assert sorted(answers) == [0, 1, 2]
+        assert answers == [0, 1, 2]
         assert server.wait() == 0
 
 

@@ -4,6 +4,7 @@ import gzip
 import struct
 import zlib
 from collections.abc import Sequence
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -43,7 +44,7 @@ def code_of(body: bytes, encoding: bytes | None = None) -> Code:
 def test_messages_come_out_however_the_body_is_cut(sent: list[bytes], cuts: list[int]) -> None:
     body = b"".join(map(frame, sent))
     edges = [0, *sorted(min(cut, len(body)) for cut in cuts), len(body)]
-    assert read_all([body[start:stop] for start, stop in zip(edges, edges[1:], strict=False)]) == sent
+    assert read_all([body[start:stop] for start, stop in pairwise(edges)]) == sent
 
 
 def test_the_only_message_of_a_body_is_read() -> None:

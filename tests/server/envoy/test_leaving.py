@@ -4,6 +4,7 @@ import random
 import threading
 import time
 from collections import Counter
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -20,11 +21,15 @@ ROOM = 4
 SECONDS = 20
 
 
-def fill(server: ServerProcess) -> list[grpc.Future]:
-    """As many waiting calls as there is room for, and no more."""
-    calls = [server.stub.Classify.future(request(index), timeout=60) for index in range(ROOM)]
-    wait_until_full(server)
-    return calls
+def fill(server: ServerProcess, stub: ClassifierServiceStub) -> grpc.Future:
+    """A call that waits, with as many images as there is room for."""
+    asked = pb.ClassifyRequest(model_name="tiny", images=[image(index) for index in range(ROOM)])
+    while True:
+        call = stub.Classify.future(asked, timeout=60)
+        # It is refused when the question whether the server is full came first, and took room itself.
+        while not call.done():
+            if is_full(server):
+                return call
 
 
 def is_full(server: ServerProcess) -> bool:
@@ -35,12 +40,6 @@ def is_full(server: ServerProcess) -> bool:
     raise AssertionError("answered, where every request waits")
 
 
-def wait_until_full(server: ServerProcess) -> None:
-    end = time.monotonic() + SECONDS
-    while not is_full(server):
-        assert time.monotonic() < end
-
-
 def wait_for_room(server: ServerProcess) -> None:
     end = time.monotonic() + SECONDS
     while is_full(server):
@@ -48,56 +47,59 @@ def wait_for_room(server: ServerProcess) -> None:
 
 
 def test_a_cancelled_call_gives_its_room_back(slow_server: ServerProcess) -> None:
-    calls = fill(slow_server)
-    calls[0].cancel()
+    fill(slow_server, slow_server.stub).cancel()
     wait_for_room(slow_server)
-    assert not any(call.done() for call in calls[1:])
 
 
 def test_a_broken_connection_gives_its_room_back(slow_server: ServerProcess) -> None:
     with channel_to(slow_server) as channel:
-        stub = ClassifierServiceStub(channel)
-        calls = [stub.Classify.future(request(index), timeout=60) for index in range(ROOM)]
-        wait_until_full(slow_server)
-    assert all(call.done() for call in calls)
+        call = fill(slow_server, ClassifierServiceStub(channel))
+    assert call.done()
     wait_for_room(slow_server)
 
 
 def test_a_cancelled_stream_gives_its_room_back(slow_server: ServerProcess) -> None:
-    never = threading.Event()
+    sent, ended = threading.Event(), threading.Event()
 
-    def items():  # type: ignore[no-untyped-def]  # a generator handed to grpcio
+    def items() -> Iterator[pb.ClassifyStreamRequest]:
         for index in range(ROOM):
             yield pb.ClassifyStreamRequest(item_id=index, image=image(index), model_name="tiny")
-        never.wait(60)
+        sent.set()
+        ended.wait(60)
 
     call = slow_server.stub.ClassifyStream(items(), timeout=60)
-    wait_until_full(slow_server)
+    assert sent.wait(20)
+    # What is sent later on the same connection arrives later.
+    slow_server.health()
+    assert is_full(slow_server)
     call.cancel()
-    never.set()
+    ended.set()
     wait_for_room(slow_server)
 
 
-def test_a_deadline_that_passes_in_the_queue_is_told_on_time_and_gives_its_room_back(
-    slow_server: ServerProcess,
-) -> None:
-    calls = fill(slow_server)
-    calls.pop().cancel()
-    wait_for_room(slow_server)
+def test_a_deadline_that_passes_in_the_queue_is_told_on_time(slow_server: ServerProcess) -> None:
     started = time.monotonic()
     with pytest.raises(grpc.RpcError) as error:
         slow_server.stub.Classify(request(0), timeout=0.3)
     assert error.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED
     assert 0.25 < time.monotonic() - started < 5
+
+
+def test_a_deadline_that_passes_gives_its_room_back(slow_server: ServerProcess) -> None:
+    asked = pb.ClassifyRequest(model_name="tiny", images=[image(0)] * ROOM)
+    with pytest.raises(grpc.RpcError):
+        slow_server.stub.Classify(asked, timeout=0.3)
     wait_for_room(slow_server)
 
 
 def test_a_full_queue_is_refused_with_a_hint_when_to_come_again(slow_server: ServerProcess) -> None:
-    fill(slow_server)
+    held = fill(slow_server, slow_server.stub)
     with pytest.raises(grpc.RpcError) as error:
         slow_server.stub.Classify(request(0), timeout=10)
     assert error.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
     assert "grpc-retry-pushback-ms" in dict(error.value.trailing_metadata())
+    held.cancel()
+    wait_for_room(slow_server)
 
 
 def test_in_a_storm_of_cancelled_calls_no_other_call_fails(server: ServerProcess, models: Path) -> None:
@@ -126,4 +128,4 @@ def test_in_a_storm_of_cancelled_calls_no_other_call_fails(server: ServerProcess
     for channel in channels:
         channel.close()
     assert outcomes.keys() <= {"right", "cancelled", "expired"}, outcomes
-    assert outcomes["right"] and outcomes["cancelled"] and outcomes["expired"]
+    assert min(outcomes[name] for name in ("right", "cancelled", "expired")) > 0
