@@ -34,6 +34,6 @@ def test_the_server_and_pytorch_agree_on_every_held_out_image(demonstration: tup
 def test_it_shows_answers_a_latency_table_a_clean_stop_and_what_to_try_next(demonstration: tuple[Path, str]) -> None:
     _, printed = demonstration
     assert len(re.findall(r"held out \d+ +│ \d +│ \d", printed)) == 10
-    assert len(re.findall(r"│ (?:1|8|64) +│ +[\d,]+ │ +[\d.]+ │", printed)) == 3
+    assert len(re.findall(r"│ +(?:1|8|64) │ +[\d,]+ │ +[\d.]+ │", printed)) == 3
     assert "ended with exit code 0" in printed
     assert "conveyor inspect" in printed

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field, PositiveFloat, PositiveInt
 from pydantic_settings import BaseSettings
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from conveyor_bench.server_process import conveyor_command, serving
 from conveyor_bench.settings import BenchSettings
@@ -114,7 +114,7 @@ def _held_out(paths: Paths) -> Split:
 def _classify(console: Console, client: Client, split: Split, shown: int) -> list[Classification]:
     pictures = [encode_png(row) for row in split.images]
     labels = client.model(MODEL).labels
-    table = Table("image", "true label", "answer", "probability", "time, ms")
+    table = Table("image", "true label", "answer", _number("probability"), _number("time, ms"))
     for index, picture in enumerate(pictures[:shown]):
         answer = client.classify(picture, model=MODEL)
         spent = answer.timings.preprocess_us + answer.timings.queue_us + answer.timings.compute_us
@@ -141,7 +141,7 @@ def _measure(console: Console, address: str, seconds: float) -> None:
     from conveyor_bench.run import run_bench
 
     _show_command(console, conveyor_command("bench", "--url", address, "--model", MODEL, "--concurrency", "C"))
-    table = Table("in flight", "requests/s", "p50, ms", "p99, ms", "mean batch")
+    table = Table(*map(_number, ("in flight", "requests/s", "p50, ms", "p99, ms", "mean batch")))
     for concurrency in CONCURRENCIES:
         report = run_bench(
             BenchSettings(url=address, model=MODEL, concurrency=concurrency, duration=seconds, warmup=0.5)
@@ -158,6 +158,10 @@ def _measure(console: Console, address: str, seconds: float) -> None:
         )
     console.print(table)
     console.print("(load and server share this machine's cores; `make bench` puts a bare gRPC echo beside it)")
+
+
+def _number(heading: str) -> Column:
+    return Column(heading, justify="right")
 
 
 def _show_next(console: Console, paths: Paths) -> None:
