@@ -49,7 +49,7 @@ class Caller(threading.Thread):
                 try:
                     response = stub.Classify(request(self.answered), timeout=20)
                 except grpc.RpcError as error:
-                    refused = error.code() == grpc.StatusCode.UNAVAILABLE and "takes no new" in error.details()
+                    refused = error.code() == grpc.StatusCode.UNAVAILABLE and "takes no new" in (error.details() or "")
                     self.bad = None if refused else error
                     return
                 if not is_right(self._models, self.answered, response):
@@ -107,7 +107,9 @@ def test_a_drain_that_takes_too_long_ends_with_an_error(engine: str, models: Pat
         call = server.stub.Classify.future(request(0), timeout=60)
         assert server.health() == health_pb2.HealthCheckResponse.SERVING
         server.signal()
-        assert call.exception().code() == grpc.StatusCode.UNAVAILABLE
+        error = call.exception()
+        assert isinstance(error, grpc.RpcError)
+        assert error.code() == grpc.StatusCode.UNAVAILABLE
         assert server.wait() == 1
 
 

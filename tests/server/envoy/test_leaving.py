@@ -21,7 +21,7 @@ ROOM = 4
 SECONDS = 20
 
 
-def fill(server: ServerProcess, stub: ClassifierServiceStub) -> grpc.Future:
+def fill(server: ServerProcess, stub: ClassifierServiceStub) -> grpc.Future[pb.ClassifyResponse]:
     """A call that waits, with as many images as there is room for."""
     asked = pb.ClassifyRequest(model_name="tiny", images=[image(index) for index in range(ROOM)])
     while True:
@@ -97,7 +97,7 @@ def test_a_full_queue_is_refused_with_a_hint_when_to_come_again(slow_server: Ser
     with pytest.raises(grpc.RpcError) as error:
         slow_server.stub.Classify(request(0), timeout=10)
     assert error.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
-    assert "grpc-retry-pushback-ms" in dict(error.value.trailing_metadata())
+    assert "grpc-retry-pushback-ms" in [pair.key for pair in error.value.trailing_metadata() or ()]
     held.cancel()
     wait_for_room(slow_server)
 
