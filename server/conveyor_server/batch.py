@@ -9,13 +9,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 # One row per image along the first axis; after it the shape and the type of the model's input or output.
 Rows = npt.NDArray[Any]
+
+DEFAULT_PRIORITY: Final = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +42,8 @@ class PendingRequest:
     # Seconds of the batcher's clock.
     submitted_at: float
     deadline: float | None
+    # 1 goes first.
+    priority: int = DEFAULT_PRIORITY
     deadline_timer: asyncio.TimerHandle | None = None
     # Rows taken into batches so far, and when the last ones were.
     taken: int = 0

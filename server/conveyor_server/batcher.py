@@ -10,20 +10,24 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from conveyor_server.batch import Batch, Outcome, PendingRequest, Rows, Segment
+from conveyor_server.batch import DEFAULT_PRIORITY, Batch, Outcome, PendingRequest, Rows, Segment
 from conveyor_server.errors import ErrorKind, ServingError
 from conveyor_server.instance import BatchResult, Instance
+from conveyor_server.request_queue import RequestQueue
 from conveyor_server.statistics import Statistics
 
 log = logging.getLogger(__name__)
 
 # What a caller is told to wait at least when the queue is full, in milliseconds.
 MIN_RETRY_MS = 10
+# Turns of the event loop, a few microseconds in all, that a free instance looks out for more rows. Requests reach us
+# one by one; without this each would run alone and pay for a change of threads (measured: 0.4 of a bare echo's
+# requests/s in place of 0.55, with 64 in flight).
+QUIET_TURNS = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,18 +56,29 @@ class Batcher:
         self._free = list(instances)
         self._loop = loop
         self._clock = clock
-        # An ordered set: rows leave at the front, and who gives up leaves from anywhere, both at no cost.
-        self._queue: OrderedDict[PendingRequest, None] = OrderedDict()
+        self._queue = RequestQueue()
         self._admitted_rows = 0
         self._queued_rows = 0
         self._dispatch_scheduled = False
         self._company_timer: asyncio.TimerHandle | None = None
         self._usual_seconds = 0.0
         self._closed = False
+        # There while somebody waits for the end of the work.
+        self._idle: asyncio.Event | None = None
 
     def set_limits(self, limits: BatchLimits) -> None:
         """The limits from now on; what waits already stays."""
         self._limits = limits
+
+    @property
+    def limits(self) -> BatchLimits:
+        """The limits that hold now."""
+        return self._limits
+
+    @property
+    def instance_count(self) -> int:
+        """Batches that may run at the same time."""
+        return len(self._instances)
 
     @property
     def waiting_rows(self) -> int:
@@ -84,16 +99,18 @@ class Batcher:
     def withdraw(self, rows: int) -> None:
         """Gives back the room of admitted rows that will not be submitted."""
         self._admitted_rows -= rows
+        self._note_idle()
 
-    async def run(self, rows: Rows, deadline: float | None) -> Outcome:
+    async def run(self, rows: Rows, deadline: float | None, priority: int = DEFAULT_PRIORITY) -> Outcome:
         """Runs admitted rows; `deadline` in seconds of the clock. Raises ServingError. May be cancelled at any time."""
         self._admitted_rows -= len(rows)
         if self._closed:
             raise _unloaded()
+        reply: asyncio.Future[Outcome] = self._loop.create_future()
         request = PendingRequest(
-            rows=rows, reply=self._loop.create_future(), submitted_at=self._clock(), deadline=deadline
+            rows=rows, reply=reply, submitted_at=self._clock(), deadline=deadline, priority=priority
         )
-        self._queue[request] = None
+        self._queue.add(request)
         self._queued_rows += len(rows)
         if deadline is not None:
             remaining = deadline - request.submitted_at
@@ -104,6 +121,12 @@ class Batcher:
         finally:
             self._leave_queue(request)
 
+    async def wait_idle(self) -> None:
+        """Returns when nothing is admitted, queued or running; to be called when no more requests come."""
+        if not self._is_idle:
+            self._idle = asyncio.Event()
+            await self._idle.wait()
+
     def close(self) -> None:
         """Refuses whoever still waits, and ends each instance after the batch that it runs."""
         self._closed = True
@@ -113,10 +136,18 @@ class Batcher:
             instance.close()
 
     def _schedule_dispatch(self) -> None:
-        # At the end of the loop's turn: requests that arrived together run together.
         if self._free and not self._dispatch_scheduled:
             self._dispatch_scheduled = True
-            self._loop.call_soon(self._dispatch)
+            self._loop.call_soon(self._look_for_company, 0, QUIET_TURNS)
+
+    def _look_for_company(self, seen_rows: int, turns: int) -> None:
+        """Dispatches once the loop has gone some turns without bringing rows: what arrives together runs together."""
+        if turns == 0 or self._queued_rows >= self._limits.max_batch_size:
+            self._dispatch()
+        elif self._queued_rows > seen_rows:
+            self._loop.call_soon(self._look_for_company, self._queued_rows, QUIET_TURNS)
+        else:
+            self._loop.call_soon(self._look_for_company, seen_rows, turns - 1)
 
     def _dispatch(self) -> None:
         self._dispatch_scheduled = False
@@ -133,7 +164,7 @@ class Batcher:
         delay = self._limits.max_queue_delay
         if delay <= 0.0 or self._queued_rows >= self._limits.max_batch_size:
             return False
-        remaining = next(iter(self._queue)).submitted_at + delay - self._clock()
+        remaining = self._queue.oldest_submission() + delay - self._clock()
         if remaining <= 0.0:
             return False
         self._company_timer = self._loop.call_later(remaining, self._dispatch)
@@ -144,7 +175,7 @@ class Batcher:
         room = self._limits.max_batch_size
         segments: list[Segment] = []
         while room and self._queue:
-            request = next(iter(self._queue))
+            request = self._queue.first()
             if request.reply.done():
                 self._leave_queue(request)
             elif request.deadline is not None and request.deadline <= now:
@@ -167,6 +198,7 @@ class Batcher:
         self._free.append(instance)
         # The next batch first, so that the session works while these are answered.
         self._dispatch()
+        self._note_idle()
         self._usual_seconds += (result.compute_seconds - self._usual_seconds) / 8
         try:
             if isinstance(result.output, Exception):
@@ -197,6 +229,14 @@ class Batcher:
     def _expire(self, request: PendingRequest) -> None:
         self._fail(request, _late(request))
 
+    @property
+    def _is_idle(self) -> bool:
+        return not self.waiting_rows and len(self._free) == len(self._instances)
+
+    def _note_idle(self) -> None:
+        if self._idle is not None and self._is_idle:
+            self._idle.set()
+
     def _fail(self, request: PendingRequest, error: ServingError) -> None:
         self._leave_queue(request)
         if not request.reply.done():
@@ -207,8 +247,9 @@ class Batcher:
             request.deadline_timer.cancel()
             request.deadline_timer = None
         if request in self._queue:
-            del self._queue[request]
+            self._queue.remove(request)
             self._queued_rows -= request.waiting
+            self._note_idle()
 
     def _retry_after_ms(self) -> int:
         batches = self.waiting_rows / self._limits.max_batch_size / len(self._instances)

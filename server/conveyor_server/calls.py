@@ -43,8 +43,15 @@ class CallContext(Protocol):
         """Adds a pair to what is sent after the answer."""
 
 
+class Response(Protocol):
+    """A protobuf message, or what can write the bytes of one."""
+
+    def SerializeToString(self) -> bytes:  # noqa: N802 -- protobuf's own name
+        """The message's bytes."""
+
+
 # The handlers' own types differ from method to method, and a table holds them all: hence Any, only here.
-UnaryHandler = Callable[[Any, CallContext], Awaitable[Message]]
+UnaryHandler = Callable[[Any, CallContext], Awaitable[Response]]
 StreamHandler = Callable[[AsyncIterator[Any], CallContext], AsyncGenerator[Message, None]]
 
 

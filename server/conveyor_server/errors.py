@@ -16,6 +16,7 @@ class ErrorKind(enum.Enum):
     INVALID_ARGUMENT = "invalid argument"
     NOT_FOUND = "not found"
     NOT_READY = "not ready"
+    ALREADY_EXISTS = "already exists"
     QUEUE_FULL = "queue full"
     DEADLINE_PASSED = "deadline passed"
     STOPPING = "stopping"

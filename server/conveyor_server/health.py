@@ -2,7 +2,8 @@
 
 | asked for          | SERVING when                                                                              |
 |--------------------|-------------------------------------------------------------------------------------------|
-| "" or the service  | not draining, and every required model serves (none required: at least one model serves)  |
+| "" or a service    | not draining, and every required model serves (none required: at least one model serves,  |
+|                    | but with explicit model control, where models come later, none need serve)                |
 | a model's name     | not draining, and a version of it serves                                                  |
 | anything else      | never: Check answers NOT_FOUND, Watch says SERVICE_UNKNOWN and goes on                    |
 """
@@ -16,12 +17,13 @@ from grpc_health.v1 import health_pb2
 
 from conveyor_server.calls import CallContext, MethodTable, StreamMethod, UnaryMethod
 from conveyor_server.errors import ErrorKind, ServingError
+from conveyor_server.inference import SERVICE as INFERENCE_SERVICE
 from conveyor_server.repository import Repository
 from conveyor_server.service import SERVICE as CLASSIFIER_SERVICE
 from conveyor_server.statuses import CONVEYOR_CODES
 
 SERVICE = "grpc.health.v1.Health"
-WHOLE_SERVER = ("", CLASSIFIER_SERVICE)
+WHOLE_SERVER = ("", CLASSIFIER_SERVICE, INFERENCE_SERVICE)
 
 Status = health_pb2.HealthCheckResponse
 
@@ -29,9 +31,10 @@ Status = health_pb2.HealthCheckResponse
 class Health:
     """The handlers, and who watches. Call `publish` after every change that could matter."""
 
-    def __init__(self, repository: Repository, required: Collection[str]) -> None:
+    def __init__(self, repository: Repository, required: Collection[str], *, may_be_empty: bool = False) -> None:
         self._repository = repository
         self._required = frozenset(required)
+        self._may_be_empty = may_be_empty
         self._draining = False
         self._changed = asyncio.Event()
 
@@ -54,6 +57,11 @@ class Health:
         self.publish()
 
     @property
+    def draining(self) -> bool:
+        """Whether the server is about to stop."""
+        return self._draining
+
+    @property
     def is_ready(self) -> bool:
         """Whether the server as a whole serves."""
         return self.status("") == Status.SERVING
@@ -62,7 +70,7 @@ class Health:
         """The state of the whole server or of one model; SERVICE_UNKNOWN for any other name."""
         serving = self._repository.serving()
         if service in WHOLE_SERVER:
-            ready = self._required.issubset(serving) and bool(serving)
+            ready = self._required.issubset(serving) and (bool(serving) or self._may_be_empty)
         elif any(entry.name == service for entry in self._repository.entries()):
             ready = service in serving
         else:

@@ -16,6 +16,7 @@ from conveyor.v1 import model_pb2
 from conveyor_contract.contract import SEAL_KEY
 from conveyor_contract.model_file import ModelFile, read_model_file
 from conveyor_server.batcher import Batcher, BatchLimits
+from conveyor_server.errors import LoadError
 from conveyor_server.graph import GraphSession
 from conveyor_server.images import ImageReader
 from conveyor_server.instance import Runnable, ThreadInstance
@@ -39,6 +40,10 @@ class LoadOptions:
     max_pixels: int
     # Rows of a batch for models without a contract.
     graph_batch_size: int
+    # Rows; no more than a contract's own limit, where there is one. 0 for that limit.
+    max_batch_size: int = 0
+    # Seconds that a model may take to finish what it accepted.
+    drain_timeout: float = 30.0
     decode_pool: Executor
 
 
@@ -98,18 +103,27 @@ def _open(path: Path, options: LoadOptions) -> _Opened:
     if file.contract is None and SEAL_KEY not in file.metadata:
         return _open_graph(file, options)
     contract = file.verify()
-    signature = signature_of_contract(contract)
+    signature = _limited(signature_of_contract(contract), options.max_batch_size)
     sessions = [Session(path, contract, options.session) for _ in range(options.instance_count)]
     for session in sessions:
-        session.warm(contract.batching.buckets)
+        session.warm([size for size in contract.batching.buckets if size <= signature.max_batch_size])
     return _Opened(file=file, signature=signature, contract=contract, sessions=sessions)
 
 
 def _open_graph(file: ModelFile, options: LoadOptions) -> _Opened:
     log.warning("no contract in %s: served through tensors only, and nothing proves its answers", file.path)
     sessions = [
-        GraphSession(file.path, options.session, options.graph_batch_size) for _ in range(options.instance_count)
+        GraphSession(file.path, options.session, options.max_batch_size or options.graph_batch_size)
+        for _ in range(options.instance_count)
     ]
     for session in sessions:
         session.warm()
     return _Opened(file=file, signature=sessions[0].signature, contract=None, sessions=sessions)
+
+
+def _limited(signature: Signature, max_batch_size: int) -> Signature:
+    if max_batch_size > signature.max_batch_size:
+        raise LoadError(
+            f"batches of {max_batch_size} rows were asked for, and the contract proves {signature.max_batch_size}."
+        )
+    return replace(signature, max_batch_size=max_batch_size or signature.max_batch_size)

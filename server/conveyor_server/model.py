@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from conveyor.v1 import classifier_pb2, model_pb2
-from conveyor_server.batch import Outcome, Rows
+from conveyor_server.batch import DEFAULT_PRIORITY, Outcome, Rows
 from conveyor_server.batcher import Batcher
 from conveyor_server.errors import ErrorKind, ServingError
 from conveyor_server.images import ImageReader
@@ -46,7 +46,9 @@ class Model:
     reader: ImageReader | None
     batcher: Batcher
 
-    async def infer(self, images: Sequence[classifier_pb2.Image], deadline: float | None) -> Inference:
+    async def infer(
+        self, images: Sequence[classifier_pb2.Image], deadline: float | None, priority: int = DEFAULT_PRIORITY
+    ) -> Inference:
         """Reads and runs the images; `deadline` in seconds of `time.monotonic()`.
 
         Raises ServingError when the request as a whole is refused or fails. An image that cannot be read has its
@@ -56,7 +58,7 @@ class Model:
         try:
             rows, results = await self._read(images, deadline, started)
             preprocess_seconds = time.monotonic() - started
-            outcome = await self.batcher.run(merge_rows(rows), deadline) if rows else None
+            outcome = await self.batcher.run(merge_rows(rows), deadline, priority) if rows else None
         except BaseException:
             self.batcher.statistics.add_failure(time.monotonic() - started)
             raise
@@ -71,13 +73,15 @@ class Model:
             outcome=outcome,
         )
 
-    async def run(self, rows: Rows, deadline: float | None, arrived: float) -> Outcome:
+    async def run(
+        self, rows: Rows, deadline: float | None, arrived: float, priority: int = DEFAULT_PRIORITY
+    ) -> Outcome:
         """Runs rows of the model's input; `deadline` and `arrived` in seconds of `time.monotonic()`."""
         try:
             _check_deadline(deadline, arrived)
             preprocess_seconds = time.monotonic() - arrived
             self.batcher.admit(len(rows))
-            outcome = await self.batcher.run(rows, deadline)
+            outcome = await self.batcher.run(rows, deadline, priority)
         except BaseException:
             self.batcher.statistics.add_failure(time.monotonic() - arrived)
             raise

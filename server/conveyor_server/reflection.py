@@ -1,11 +1,12 @@
-"""gRPC server reflection, v1 and v1alpha, over protobuf's default pool: grpcurl and the like need no .proto files.
+"""gRPC server reflection, v1 and v1alpha, over pools of descriptors: grpcurl and the like need no .proto files.
 
 The two versions differ only in the name of their package; on the wire they are the same.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import suppress
 
 from google.protobuf import descriptor_pool
 from google.protobuf.descriptor import FileDescriptor
@@ -18,11 +19,14 @@ SERVICES = ("grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.Serv
 
 
 class Reflection:
-    """The handler; `services` are the full names that it lists."""
+    """The handler; `services` are the full names that it lists.
 
-    def __init__(self, services: Sequence[str]) -> None:
+    What is described in protobuf's default pool is found first, then what is in the other `pools`.
+    """
+
+    def __init__(self, services: Sequence[str], pools: Sequence[descriptor_pool.DescriptorPool] = ()) -> None:
         self._services = sorted([*services, *SERVICES])
-        self._pool = descriptor_pool.Default()
+        self._pools = (descriptor_pool.Default(), *pools)
 
     def methods(self) -> MethodTable:
         """The handler by the full paths of its methods."""
@@ -47,12 +51,20 @@ class Reflection:
         if kind == "list_services":
             response.list_services_response.service.extend(pb.ServiceResponse(name=name) for name in self._services)
         elif kind == "file_by_filename":
-            self._add_file(response, self._pool.FindFileByName(request.file_by_filename))
+            self._add_file(response, self._find(lambda pool: pool.FindFileByName(request.file_by_filename)))
         elif kind == "file_containing_symbol":
-            self._add_file(response, self._pool.FindFileContainingSymbol(request.file_containing_symbol))
+            symbol = request.file_containing_symbol
+            self._add_file(response, self._find(lambda pool: pool.FindFileContainingSymbol(symbol)))
         else:
             # No message of ours has extensions.
             raise KeyError(f"{kind or 'an empty question'} is not answered here")
+
+    def _find(self, find: Callable[[descriptor_pool.DescriptorPool], FileDescriptor]) -> FileDescriptor:
+        """What the first pool that has it answers. Raises KeyError."""
+        for pool in self._pools[:-1]:
+            with suppress(KeyError):
+                return find(pool)
+        return find(self._pools[-1])
 
     def _add_file(self, response: pb.ServerReflectionResponse, file: FileDescriptor) -> None:
         """Adds the file and all that it imports, each once."""

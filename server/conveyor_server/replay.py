@@ -24,7 +24,7 @@ async def replay(model: Model, contract: model_pb2.ModelContract) -> int:
         raise LoadError("the file holds no golden samples to prove its answers with; export the model again.")
     _check_rows(model, contract)
     alone = [await _outputs(model, [sample]) for sample in samples]
-    largest = contract.batching.max_batch_size
+    largest = model.signature.max_batch_size
     together = [await _outputs(model, samples[start : start + largest]) for start in range(0, len(samples), largest)]
     for outputs in (np.concatenate(alone), np.concatenate(together)):
         for sample, output in zip(samples, outputs, strict=True):

@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 import difflib
 import logging
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from conveyor.v1 import classifier_pb2
@@ -78,35 +78,122 @@ class Repository:
         self._entries: dict[str, dict[int, Entry]] = {}
         # The version that answers when none is asked for.
         self._serving: dict[str, Model] = {}
+        # Models that finish what they accepted before their place was taken.
+        self._retiring: dict[asyncio.Task[None], Model] = {}
+        self._control = asyncio.Lock()
 
-    async def load_all(self) -> None:
-        """Loads the newest version of each model that can be served."""
-        files = await asyncio.to_thread(scan, self._root)
-        for name, versions in files.items():
-            for version, path in versions.items():
-                self._put(Entry(name=name, version=version, path=path, state=classifier_pb2.MODEL_STATE_LOADING))
-        for name, versions in files.items():
-            await self._load_newest(name, versions)
+    @property
+    def options(self) -> LoadOptions:
+        """How models are loaded when nothing else is said."""
+        return self._options
 
-    async def _load_newest(self, name: str, versions: Mapping[int, Path]) -> None:
+    async def load_all(self, only: Collection[str] | None = None) -> None:
+        """Loads the newest version that can be served of every model, or of those in `only`; lists the others."""
+        async with self._control:
+            files = await asyncio.to_thread(scan, self._root)
+            for name, versions in files.items():
+                wanted = only is None or name in only
+                state = classifier_pb2.MODEL_STATE_LOADING if wanted else classifier_pb2.MODEL_STATE_UNAVAILABLE
+                for version, path in versions.items():
+                    reason = "" if wanted else "not loaded"
+                    self._put(Entry(name=name, version=version, path=path, state=state, reason=reason))
+            for name, versions in files.items():
+                if only is None or name in only:
+                    await self._load_newest(name, versions, self._options)
+
+    async def load(self, name: str, options: LoadOptions) -> None:
+        """Loads a model's newest version off to the side, then lets it take the place of the one that serves.
+
+        Raises ServingError when it cannot be served; what served before goes on.
+        """
+        async with self._control:
+            versions = (await asyncio.to_thread(scan, self._root)).get(name, {})
+            if not versions:
+                raise ServingError(ErrorKind.NOT_FOUND, f"failed to load '{name}', it is not in the model repository")
+            self._forget_vanished(name, versions)
+            before = self._serving.get(name)
+            await self._load_newest(name, versions, options)
+            serving, newest = self._serving.get(name), max(versions)
+            if serving is None or serving is before or serving.version != newest:
+                reason = self._entries[name][newest].reason
+                raise ServingError(ErrorKind.INVALID_ARGUMENT, f"failed to load '{name}', {reason}")
+
+    async def unload(self, name: str) -> None:
+        """From now on the model does not answer; what it accepted it finishes. Raises ServingError if unknown."""
+        async with self._control:
+            if name not in self._entries:
+                raise ServingError(ErrorKind.NOT_FOUND, f"failed to unload '{name}', it is not in the model repository")
+            model = self._serving.pop(name, None)
+            for entry in list(self._entries[name].values()):
+                if entry.model is None:
+                    self._put(_unavailable(name, entry.version, entry.path, entry.reason or "unloaded"))
+            if model is not None:
+                self._retire(model, "unloaded")
+
+    async def _load_newest(self, name: str, versions: Mapping[int, Path], options: LoadOptions) -> None:
         for version in sorted(versions, reverse=True):
-            path = versions[version]
+            model = await self._load_version(name, version, versions[version], options)
+            if model is not None:
+                self._swap_in(model, versions[version])
             if name in self._serving:
-                serving = self._serving[name].version
-                self._put(_unavailable(name, version, path, f"not loaded: version {serving} serves"))
-                continue
-            try:
-                model = await load_model(path, name, version, self._options)
-            except ConveyorError as error:
-                log.error("cannot serve model=%s version=%d: %s", name, version, error)
-                self._put(_unavailable(name, version, path, str(error)))
-            except Exception:
-                log.exception("cannot serve model=%s version=%d", name, version)
-                self._put(_unavailable(name, version, path, "an unexpected error; the server's log has it"))
-            else:
-                self._serving[name] = model
-                state = classifier_pb2.MODEL_STATE_READY
-                self._put(Entry(name=name, version=version, path=path, state=state, model=model))
+                # A candidate that failed never replaces it, nor does an older one.
+                break
+        serving = self._serving.get(name)
+        for version, path in versions.items():
+            known = self._entries[name].get(version)
+            if serving is not None and (known is None or known.state == classifier_pb2.MODEL_STATE_LOADING):
+                self._put(_unavailable(name, version, path, f"not loaded: version {serving.version} serves"))
+
+    async def _load_version(self, name: str, version: int, path: Path, options: LoadOptions) -> Model | None:
+        known = self._entries.get(name, {}).get(version)
+        if known is None or known.model is None:
+            self._put(Entry(name=name, version=version, path=path, state=classifier_pb2.MODEL_STATE_LOADING))
+        try:
+            return await load_model(path, name, version, options)
+        except ConveyorError as error:
+            log.error("cannot serve model=%s version=%d: %s", name, version, error)
+            reason = str(error)
+        except Exception:
+            log.exception("cannot serve model=%s version=%d", name, version)
+            reason = "an unexpected error; the server's log has it"
+        if known is None or known.model is None:
+            self._put(_unavailable(name, version, path, reason))
+        else:
+            # The same version from an earlier file serves on; the index says what came of the new file.
+            self._put(replace(known, reason=reason))
+        return None
+
+    def _swap_in(self, model: Model, path: Path) -> None:
+        replaced = self._serving.get(model.name)
+        self._serving[model.name] = model
+        if replaced is not None:
+            self._retire(replaced, f"not loaded: version {model.version} serves")
+        state = classifier_pb2.MODEL_STATE_READY
+        self._put(Entry(name=model.name, version=model.version, path=path, state=state, model=model))
+
+    def _retire(self, model: Model, reason: str) -> None:
+        entry = self._entries[model.name][model.version]
+        self._put(replace(entry, state=classifier_pb2.MODEL_STATE_UNLOADING, model=None, reason=reason))
+        task = asyncio.create_task(self._finish(model, reason))
+        self._retiring[task] = model
+        task.add_done_callback(self._retiring.pop)
+
+    async def _finish(self, model: Model, reason: str) -> None:
+        try:
+            async with asyncio.timeout(self._options.drain_timeout):
+                await model.batcher.wait_idle()
+        except TimeoutError:
+            log.warning("unloading timed out model=%s version=%d", model.name, model.version)
+        model.batcher.close()
+        entry = self._entries[model.name].get(model.version)
+        if entry is not None and entry.state == classifier_pb2.MODEL_STATE_UNLOADING:
+            self._put(_unavailable(entry.name, entry.version, entry.path, reason))
+        log.info("unloaded model=%s version=%d", model.name, model.version)
+
+    def _forget_vanished(self, name: str, versions: Mapping[int, Path]) -> None:
+        for version, entry in list(self._entries.get(name, {}).items()):
+            if version not in versions and entry.state == classifier_pb2.MODEL_STATE_UNAVAILABLE:
+                del self._entries[name][version]
 
     def find(self, name: str, version: str) -> Model:
         """The model that answers; an empty version means the one that serves. Raises ServingError: NOT_FOUND..."""
@@ -153,7 +240,9 @@ class Repository:
 
     def close(self) -> None:
         """Ends every model's threads; who still waits is refused."""
-        for model in self._serving.values():
+        for task in self._retiring:
+            task.cancel()
+        for model in (*self._serving.values(), *self._retiring.values()):
             model.batcher.close()
 
     def _put(self, entry: Entry) -> None:

@@ -12,6 +12,12 @@ from conveyor_server.errors import StartError
 from conveyor_server.gate import Gate
 from conveyor_server.health import SERVICE as HEALTH_SERVICE
 from conveyor_server.health import Health
+from conveyor_server.inference import SERVICE as INFERENCE_SERVICE
+from conveyor_server.inference import inference_pb2
+from conveyor_server.inference.infer import InferenceHandlers
+from conveyor_server.inference.repository_control import RepositoryHandlers
+from conveyor_server.inference.service import GRPCInferenceService
+from conveyor_server.inference.shared_memory import SharedMemory
 from conveyor_server.listening import Listening
 from conveyor_server.loading import LoadOptions
 from conveyor_server.reflection import Reflection
@@ -24,6 +30,9 @@ from conveyor_server.settings import ServerSettings
 log = logging.getLogger(__name__)
 
 MAX_DECODE_THREADS = 8
+SERVICES = (CLASSIFIER_SERVICE, INFERENCE_SERVICE, HEALTH_SERVICE)
+# In --load-model.
+ALL_MODELS = "*"
 
 
 class Server:
@@ -36,7 +45,9 @@ class Server:
         self._decode_pool = ThreadPoolExecutor(threads, thread_name_prefix="conveyor decode")
         self._repository = Repository(settings.repository, load_options(settings, provider, self._decode_pool))
         self._gate = Gate()
-        self._health = Health(self._repository, settings.require_model)
+        self._health = Health(
+            self._repository, _required(settings), may_be_empty=_is_explicit(settings) and not settings.load_model
+        )
         self._repository.changed = self._health.publish
         self._engine = self._put_behind(make_engine)
         self.address = ""
@@ -57,8 +68,10 @@ class Server:
 
         Without a required model a server with nothing to serve stays up, and stays not ready.
         """
-        await self._repository.load_all()
-        for name in self._settings.require_model:
+        settings = self._settings
+        chosen = _is_explicit(settings) and ALL_MODELS not in settings.load_model
+        await self._repository.load_all(settings.load_model if chosen else None)
+        for name in _required(settings):
             if name not in self._repository.serving():
                 raise StartError(f"the required model {name!r} does not serve: {self._repository.why_not(name)}")
         models = ",".join(f"{model.name}/{model.version}" for model in self._repository.serving().values())
@@ -101,12 +114,33 @@ class Server:
         methods = {
             **ClassifierService(self._repository, self._gate, limits).methods(),
             **self._health.methods(),
-            **Reflection([CLASSIFIER_SERVICE, HEALTH_SERVICE]).methods(),
+            **self._inference().methods(),
+            **Reflection(SERVICES, [inference_pb2.DESCRIPTOR.pool]).methods(),
         }
         return make_engine(
             methods,
             Listening(host=settings.host, port=settings.port, max_message_bytes=settings.max_message_bytes),
         )
+
+    def _inference(self) -> GRPCInferenceService:
+        settings, memory = self._settings, SharedMemory()
+        return GRPCInferenceService(
+            self._repository,
+            self._health,
+            InferenceHandlers(self._repository, self._gate, memory, settings.max_stream_in_flight),
+            RepositoryHandlers(self._repository, explicit=_is_explicit(settings)),
+            memory,
+        )
+
+
+def _is_explicit(settings: ServerSettings) -> bool:
+    return settings.model_control_mode == "explicit"
+
+
+def _required(settings: ServerSettings) -> list[str]:
+    """Models without which the server is not ready."""
+    loaded = [name for name in settings.load_model if name != ALL_MODELS] if _is_explicit(settings) else []
+    return list(dict.fromkeys([*settings.require_model, *loaded]))
 
 
 def load_options(settings: ServerSettings, provider: str, decode_pool: Executor) -> LoadOptions:
@@ -124,5 +158,6 @@ def load_options(settings: ServerSettings, provider: str, decode_pool: Executor)
         max_queue_delay=settings.max_queue_delay / 1000,
         max_pixels=settings.max_pixels,
         graph_batch_size=settings.graph_batch_size,
+        drain_timeout=settings.drain_timeout,
         decode_pool=decode_pool,
     )

@@ -28,6 +28,16 @@ class ServerSettings(BaseSettings):
         description="Model that must be served: the server does not start without it, and is not ready without it. "
         "May be given several times. Without any, one model that serves makes the server ready.",
     )
+    model_control_mode: Literal["none", "explicit"] = Field(
+        "none",
+        description="none: every model is loaded at the start, and stays. explicit: callers load and unload models, "
+        "and at the start only those of --load-model are.",
+    )
+    load_model: list[str] = Field(
+        default_factory=list,
+        description="Model to load at the start with --model-control-mode explicit; * for all. May be given several "
+        "times, and the server is ready once each serves.",
+    )
     max_queue_size: int = Field(1024, ge=1, description="Rows that may wait for each model; more are refused.")
     max_queue_delay: float = Field(
         0.0, ge=0.0, le=60_000.0, description="Milliseconds that a batch waits for company; 0 takes what is there."

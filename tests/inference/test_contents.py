@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
-from tritonclient.utils import (  # type: ignore[import-untyped]  # carries no types
+from tritonclient.utils import (
     deserialize_bytes_tensor,
     np_to_triton_dtype,
     serialize_byte_tensor,
@@ -93,9 +93,7 @@ def test_garbage_is_refused_or_whole(raw: bytes, count: int) -> None:
 
 
 @given(tensors(), st.integers(-8, 8).filter(bool))
-def test_a_wrong_byte_count_is_refused_with_both_figures(
-    tensor: tuple[Datatype, npt.NDArray[Any]], more: int
-) -> None:
+def test_a_wrong_byte_count_is_refused_with_both_figures(tensor: tuple[Datatype, npt.NDArray[Any]], more: int) -> None:
     datatype, array = tensor
     raw = raw_of_array(array)
     wrong = raw + bytes(more) if more > 0 else raw[:more]

@@ -50,8 +50,8 @@ def _values(files: list[descriptor_pb2.FileDescriptorProto]) -> dict[str, int]:
     enums = {
         f"{scope}.{enum.name}.{value.name}": value.number
         for file in files
-        for scope, owner in [("", file), *((message.name, message) for message in file.message_type)]
-        for enum in owner.enum_type
+        for scope, found in [("", file.enum_type), *((owner.name, owner.enum_type) for owner in file.message_type)]
+        for enum in found
         for value in enum.value
     }
     assert enums
