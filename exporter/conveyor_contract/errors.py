@@ -19,3 +19,7 @@ class ContractError(ConveyorError):
 
 class ImageError(ConveyorError):
     """An image that cannot be used."""
+
+
+class UserCodeError(ConveyorError):
+    """The user's own code could not be imported, failed, or gave something else than a network."""
