@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 from torch import nn
 
 from conveyor.v1 import model_pb2
+from conveyor_contract.preprocessing import Preprocessor
 from conveyor_exporter.description import LabelledRows, LayerShape, ModelDescription
 from conveyor_exporter.errors import ExportError
-from conveyor_exporter.model_input import ImageInput
+from conveyor_exporter.model_input import ImageInput, ModelInput, SignalInput
 
 if TYPE_CHECKING:
     from conveyor_trainer.data import DataSet
@@ -40,20 +42,34 @@ def read_run(folder: Path, data_dir: Path | None = None) -> TrainedModel:
             f"has {run.digests.data[:19]}); name the right files with --data-dir, or train again."
         )
     description = ModelDescription(
-        input=ImageInput(
-            preprocessor=run.preprocessor,
-            mean=run.normalisation.mean,
-            standard_deviation=run.normalisation.standard_deviation,
-            scale=run.normalisation.scale,
-        ),
+        input=_input_of(run),
         labels=run.labels,
-        test=LabelledRows(rows=data.test.images, targets=data.test.labels),
+        task=model_pb2.TASK_REGRESSION if run.task == "regression" else model_pb2.TASK_CLASSIFICATION,
+        returns=model_pb2.MEANING_VALUES if run.task == "regression" else model_pb2.MEANING_LOGITS,
+        test=LabelledRows(rows=np.asarray(data.test.rows), targets=data.test.targets),
         layers=tuple(LayerShape(path=step.name, shape=step.output_shape) for step in plan(run.architecture)),
         reported_accuracy=run.report.accuracy,
         provenance=_provenance(run, data),
         statistics=_statistics(run),
     )
     return TrainedModel(module=run.load_module(), description=description)
+
+
+def _input_of(run: Run) -> ModelInput:
+    given, normalisation = run.input_format, run.normalisation
+    if isinstance(given, Preprocessor):
+        return ImageInput(
+            preprocessor=given,
+            mean=normalisation.mean,
+            standard_deviation=normalisation.standard_deviation,
+            scale=normalisation.scale,
+        )
+    return SignalInput(
+        channels=given.channels,
+        length=given.length,
+        mean=normalisation.mean,
+        standard_deviation=normalisation.standard_deviation,
+    )
 
 
 def _provenance(run: Run, data: DataSet) -> model_pb2.Provenance:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+
 from conveyor.v1 import model_pb2
 from conveyor_contract.errors import UsageError
+from conveyor_contract.preprocessing import Preprocessor
 from conveyor_exporter.description import ExportOptions, LabelledRows, ModelDescription
-from conveyor_exporter.errors import ExportError
 from conveyor_exporter.export import ExportResult, export, export_run
 from conveyor_exporter.model_input import ImageInput, ModelInput, SignalInput, image_input
 from conveyor_exporter.module_factory import load_module
@@ -84,9 +86,19 @@ def _numbers(flag: str, text: str | None) -> tuple[float, ...]:
 def _test_rows(settings: ExportSettings, given: ModelInput) -> LabelledRows | None:
     if settings.data is None:
         return None
-    if not isinstance(given, ImageInput):
-        raise ExportError(f"the data set {settings.data} holds images; --input {settings.input} is a signal's size.")
-    from conveyor_trainer.data import load_data_set
+    from conveyor_trainer.data import DataRequest, load_data_set
+    from conveyor_trainer.input_format import SignalFormat
 
-    data = load_data_set(settings.data, settings.data_dir, given.preprocessor, seed=0, held_out=0.0)
-    return LabelledRows(rows=data.test.images, targets=data.test.labels)
+    if isinstance(given, ImageInput):
+        wanted: Preprocessor | SignalFormat = given.preprocessor
+    else:
+        wanted = SignalFormat(channels=given.channels, length=given.length)
+    data = load_data_set(
+        DataRequest(
+            name=settings.data,
+            folder=settings.data_dir,
+            input_format=wanted,
+            task="regression" if settings.output == "values" else "classification",
+        )
+    )
+    return LabelledRows(rows=np.asarray(data.test.rows), targets=data.test.targets)

@@ -10,10 +10,11 @@ from rich.console import Console
 
 from conveyor.v1 import model_pb2
 from conveyor_contract.contract import shape_of
+from conveyor_exporter.evaluate import EvaluationReport
 
 if TYPE_CHECKING:
     from conveyor_contract.model_file import ModelFile
-    from conveyor_exporter.evaluate import EvaluationReport
+    from conveyor_exporter.evaluate import ValuesReport
     from conveyor_exporter.report import ExportReport
 
 _WIDEST_MATRIX = 20  # labels
@@ -43,12 +44,20 @@ def export_lines(report: ExportReport, path: object) -> list[str]:
     ]
 
 
-def evaluation_lines(report: EvaluationReport, data: str, split: str) -> list[str]:
-    """Accuracy, loss and the confusion matrix, where it is not too wide."""
-    lines = [f"{report.accuracy:.2%} of {report.count} rows of {data} ({split}) right, loss {report.loss:.4f}"]
+def evaluation_lines(report: EvaluationReport | ValuesReport, data: str, split: str) -> list[str]:
+    """Accuracy, loss and the confusion matrix, where it is not too wide; of values, their errors."""
+    rows = f"{report.count} rows of {data} ({split})"
+    if isinstance(report, EvaluationReport):
+        lines = [f"{report.accuracy:.2%} of {rows} right, loss {report.loss:.4f}"]
+    else:
+        errors = report.errors
+        lines = [
+            f"over {rows}: mean absolute error {errors.mae:.4g}, root mean squared error {errors.rmse:.4g}, "
+            f"R2 {errors.r2:.4f}"
+        ]
     if not report.same_data:
         lines.append("note: these are not the data that the model was made with")
-    if len(report.labels) <= _WIDEST_MATRIX:
+    if isinstance(report, EvaluationReport) and len(report.labels) <= _WIDEST_MATRIX:
         lines += ["", "true class (down), answered class (across):", *_matrix_lines(report)]
     return lines
 

@@ -68,6 +68,7 @@ class EvaluateSettings(BaseSettings):
     data: str = Field(description="the data set, such as digits or mnist")
     data_dir: Path | None = Field(default=None, description="the folder of the data set's files")
     split: Literal["train", "validation", "test"] = Field(default="test", description="which part of the data set")
+    skip_unreadable: bool = Field(default=False, description="leave out image files that cannot be read")
     json_: bool = Field(default=False, description="print JSON only")
 
 

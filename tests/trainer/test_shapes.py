@@ -91,14 +91,14 @@ def test_same_average_pooling_leaves_padding_out_of_the_mean() -> None:
     for size, pool, stride in ((5, 2, 2), (5, 3, 2), (6, 4, 1), (7, 3, 3)):
         layer = {"type": "avg_pool2d", "pool_size": pool, "strides": stride, "padding": "same"}
         architecture = Architecture.model_validate({"name": "a", "input": f"{size}x{size}x1", "layers": [layer, *head]})
-        pooling = build_module(architecture)[:-2]  # type: ignore[index]  # a Sequential
+        pooling = build_module(architecture)[:-3]  # type: ignore[index]  # a Sequential, without its head and scale
         assert torch.allclose(pooling(torch.ones(1, 1, size, size)), torch.ones(()))
 
 
 def test_same_max_pooling_is_never_won_by_padding() -> None:
     layers = [{"type": "max_pool2d", "pool_size": 2, "strides": 1, "padding": "same"}, {"type": "flatten"}]
     content = {"name": "a", "input": "3x3x1", "layers": [*layers, {"type": "dense", "units": 1}]}
-    pooling = build_module(Architecture.model_validate(content))[:-2]  # type: ignore[index]  # a Sequential
+    pooling = build_module(Architecture.model_validate(content))[:-3]  # type: ignore[index]  # a Sequential, without its head and scale
     image = -torch.arange(1.0, 10.0).view(1, 1, 3, 3)
     expected = torch.tensor([[-1.0, -2, -3], [-4, -5, -6], [-7, -8, -9]])
     assert torch.equal(pooling(image)[0, 0], expected)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from typing import Literal
+from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, field_validator, model_validator
 
 from conveyor.v1 import model_pb2
 from conveyor_contract.preprocessing import Preprocessor
+from conveyor_trainer.errors import ArchitectureError
+from conveyor_trainer.input_format import InputFormat, SignalFormat, Task
 from conveyor_trainer.layers import Layer, LayerBase, Residual, activation_of
 
 Shape = tuple[int, ...]  # (C, H, W), (C, L) or (N,): never with the batch axis
@@ -52,7 +54,7 @@ class Architecture(BaseModel):
         return (sizes[2], sizes[0], sizes[1]) if len(sizes) == 3 else sizes
 
     @property
-    def task(self) -> Literal["classification", "regression"]:
+    def task(self) -> Task:
         """A softmax at the end makes a classifier; anything else answers with values."""
         return "classification" if activation_of(self.layers[-1]) == "softmax" else "regression"
 
@@ -60,8 +62,22 @@ class Architecture(BaseModel):
         """The same layers for so many classes."""
         return self.model_copy(update={"classes": classes})
 
-    def preprocessor(self) -> Preprocessor:
-        """What is done to any image before this network sees it. Only for image inputs."""
+    def with_input(self, *, height: int | None = None, width: int | None = None, channels: int | None = None) -> Self:
+        """The same layers for images of another size or colour. Raises ArchitectureError for signals."""
+        if len(self.input_shape) != 3:
+            raise ArchitectureError(
+                f"{self.name} takes signals of {self.input} (channels x length): only images have a size and a colour"
+            )
+        own_channels, own_height, own_width = self.input_shape
+        sizes = (height or own_height, width or own_width, channels or own_channels)
+        return self.model_copy(update={"input": "x".join(map(str, sizes))})
+
+    @property
+    def input_format(self) -> InputFormat:
+        """What is done to any image before this network sees it; or the signal that it takes."""
+        if len(self.input_shape) == 2:
+            channels, length = self.input_shape
+            return SignalFormat(channels=channels, length=length)
         channels, height, width = self.input_shape
         grey = channels == 1
         colour = model_pb2.COLOUR_MODE_GRAYSCALE if grey else model_pb2.COLOUR_MODE_RGB

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812  # its usual name
 
-from conveyor_trainer.data.split import Split
-from conveyor_trainer.normalise import Normaliser
+from conveyor_trainer.data.split import Rows, Split
+from conveyor_trainer.normalise import Normaliser, value_scale
 from conveyor_trainer.report import Normalisation
+from conveyor_trainer.value_errors import ValueErrors, value_errors
 
-_BATCH = 500  # images
+_BATCH = 500  # rows
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,10 +31,20 @@ class Evaluation:
     confidences: NDArray[np.float32]  # (N,) the highest probabilities
 
 
+@dataclass(frozen=True, kw_only=True)
+class ValuesEvaluation:
+    """loss is the mean squared error in units of the training values' variance; `errors` are in the values' own."""
+
+    loss: float
+    count: int
+    errors: ValueErrors
+    predictions: NDArray[np.float32]  # (N, K)
+
+
 def evaluate_module(module: nn.Module, split: Split, normalisation: Normalisation) -> Evaluation:
-    """Runs a module that gives logits over a non-empty split, in eval mode; its mode is left as it was."""
-    logits = predict_logits(module, split, normalisation)
-    labels = torch.from_numpy(split.labels)
+    """Runs a module that gives logits over a non-empty split of classes, in eval mode; its mode is left as it was."""
+    logits = predict(module, split.rows, normalisation)
+    labels = torch.from_numpy(split.targets)
     best = logits.argmax(dim=1)
     classes = logits.shape[1]
     pairs = labels * classes + best
@@ -46,15 +58,48 @@ def evaluate_module(module: nn.Module, split: Split, normalisation: Normalisatio
     )
 
 
-def predict_logits(module: nn.Module, split: Split, normalisation: Normalisation) -> torch.Tensor:
-    """float32 N x classes on the CPU, in the order of the split."""
+def evaluate_values(module: nn.Module, split: Split, normalisation: Normalisation) -> ValuesEvaluation:
+    """As evaluate_module, for a module that gives values and a split that holds them."""
+    predictions = predict(module, split.rows, normalisation)
+    targets = torch.from_numpy(split.targets)
+    _, deviation = value_scale(normalisation)
+    return ValuesEvaluation(
+        loss=float(((predictions - targets).double() / deviation).square().mean()),
+        count=len(targets),
+        errors=value_errors(predictions.numpy(), split.targets),
+        predictions=predictions.numpy(),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Validation:
+    """What an epoch is judged by. accuracy is None where the answers are values."""
+
+    loss: float
+    accuracy: float | None
+
+
+def validate(module: nn.Module, split: Split, normalisation: Normalisation) -> Validation:
+    """Evaluates a split of classes or of values."""
+    if split.has_values:
+        return Validation(loss=evaluate_values(module, split, normalisation).loss, accuracy=None)
+    evaluation = evaluate_module(module, split, normalisation)
+    return Validation(loss=evaluation.loss, accuracy=evaluation.accuracy)
+
+
+def predict(module: nn.Module, rows: Rows, normalisation: Normalisation) -> Tensor:
+    """float32 N x outputs on the CPU, in the order of the rows: logits, or values."""
     device = next(module.parameters(), torch.empty(0)).device
     normalise = Normaliser(normalisation, device)
     was_training = module.training
     module.eval()
     try:
         with torch.inference_mode():
-            batches = torch.split(torch.from_numpy(split.images), _BATCH)
-            return torch.cat([module(normalise(batch.to(device))).float().cpu() for batch in batches]).clone()
+            return torch.cat([module(normalise(batch.to(device))).float().cpu() for batch in _batches(rows)]).clone()
     finally:
         module.train(was_training)
+
+
+def _batches(rows: Rows) -> Iterator[Tensor]:
+    for start in range(0, len(rows), _BATCH):
+        yield torch.from_numpy(rows[start : start + _BATCH])

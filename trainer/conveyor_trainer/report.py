@@ -10,11 +10,14 @@ class _Record(BaseModel):
 
 
 class Normalisation(_Record):
-    """(pixel * scale - mean) / standard_deviation, per channel; mean and deviation are of pixels in 0..1."""
+    """(row * scale - mean) / standard_deviation, per channel; mean and deviation are of pixels in 0..1, or of signals
+    as they are (scale 1). `value_*` are of the training values in regression, else empty."""
 
     mean: tuple[float, ...]
     standard_deviation: tuple[float, ...]
     scale: float = 1 / 255
+    value_mean: tuple[float, ...] = ()
+    value_standard_deviation: tuple[float, ...] = ()
 
 
 class Digests(_Record):
@@ -27,9 +30,10 @@ class Digests(_Record):
 
 
 class Statistics(_Record):
-    """Of the training images, and of the network's confidence on held-out images; for noticing drift later."""
+    """Of the training rows, and of the network's confidence on held-out ones; for noticing drift later. The last two
+    are empty for regression."""
 
-    input_mean: tuple[float, ...]  # per channel, of pixels in 0..1
+    input_mean: tuple[float, ...]  # per channel, of pixels in 0..1 or of signals as they are
     input_standard_deviation: tuple[float, ...]
     class_frequencies: tuple[float, ...]  # shares, in the order of the labels
     confidence_histogram: tuple[float, ...]  # shares of held-out images in ten equal bins of the highest probability
@@ -46,14 +50,19 @@ class ClassReport(_Record):
 
 
 class RunReport(_Record):
-    """Everything in report.json. accuracy, loss, count, per_class and confusion_matrix are of the test split."""
+    """Everything in report.json. Figures are of the test split: accuracy, per_class and confusion_matrix for classes,
+    mae, rmse and r2 for values, None or empty otherwise."""
 
-    accuracy: float
+    accuracy: float | None = None
+    mae: float | None = None
+    rmse: float | None = None
+    r2: float | None = None
     loss: float
     count: int
-    per_class: tuple[ClassReport, ...]
-    confusion_matrix: tuple[tuple[int, ...], ...]  # [true class][answered class]
+    per_class: tuple[ClassReport, ...] = ()
+    confusion_matrix: tuple[tuple[int, ...], ...] = ()  # [true class][answered class]
     labels: tuple[str, ...]
+    unreadable: int = 0  # files that were left out of the data
     epochs: int
     best_epoch: int  # counted from 1: whose weights were kept, by the validation split
     validation_accuracy: float | None  # None when nothing was held out

@@ -12,18 +12,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from conveyor_contract.preprocessing import Preprocessor
-from conveyor_trainer.architecture import Architecture
 from conveyor_trainer.config import RunConfig
+from conveyor_trainer.input_format import InputFormat, Task
+from conveyor_trainer.network import Network, build_network
 from conveyor_trainer.report import Digests, Normalisation, RunReport, Statistics
 from conveyor_trainer.run_files import WEIGHTS_FILE, read_run_files
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from conveyor_trainer.data import DataSet
+    from conveyor_trainer.data import DataRequest, DataSet
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,10 +32,10 @@ class Run:
 
     folder: Path
     config: RunConfig  # .data (name), .split_seed, .held_out, .seed, .recipe, ...
-    architecture: Architecture
+    architecture: Network  # an Architecture, or a UserModule that took its place
     labels: tuple[str, ...]  # in the order of the module's outputs; empty for regression
-    task: Literal["classification", "regression"]
-    preprocessor: Preprocessor
+    task: Task
+    input_format: InputFormat  # a Preprocessor for images, a SignalFormat for signals
     normalisation: Normalisation  # .mean, .standard_deviation (per channel, of pixels in 0..1), .scale (1/255)
     digests: Digests  # .weights, .architecture, .data, .configuration
     source_revision: str  # the git commit of the code that trained, or ""
@@ -43,11 +43,10 @@ class Run:
     report: RunReport  # .accuracy, .loss, .count, .confusion_matrix of the test split, .versions, ...
 
     def load_module(self) -> nn.Module:
-        """The trained network on the CPU in eval mode: float32 N x C x H x W (normalised) to logits N x classes."""
-        from conveyor_trainer.module import build_module
+        """The trained network on the CPU in eval mode: normalised float32 N x C x ... to logits, or to values."""
         from conveyor_trainer.weights import read_weights
 
-        module = build_module(self.architecture)
+        module = build_network(self.architecture)
         read_weights(self.folder / WEIGHTS_FILE, module, expected_digest=self.digests.weights)
         return module.eval()
 
@@ -58,13 +57,11 @@ class Run:
         """
         from conveyor_trainer.data import load_data_set
 
-        return load_data_set(
-            self.config.data,
-            data_dir or self.config.data_dir,
-            self.preprocessor,
-            seed=self.config.split_seed,
-            held_out=self.config.held_out,
-        )
+        return load_data_set(self.data_request(data_dir))
+
+    def data_request(self, data_dir: Path | None = None) -> DataRequest:
+        """What the run asked of its data set."""
+        return self.config.data_request(self.architecture, data_dir)
 
     @property
     def next_command(self) -> str:
@@ -82,7 +79,7 @@ def load_run(folder: Path | str) -> Run:
         architecture=architecture,
         labels=report.labels,
         task=architecture.task,
-        preprocessor=architecture.preprocessor(),
+        input_format=architecture.input_format,
         normalisation=report.normalisation,
         digests=report.digests,
         source_revision=report.source_revision,

@@ -112,13 +112,15 @@ def _held_out(paths: Paths) -> Split:
 
 
 def _classify(console: Console, client: Client, split: Split, shown: int) -> list[Classification]:
-    pictures = [encode_png(row) for row in split.images]
+    import numpy as np
+
+    pictures = [encode_png(row) for row in np.asarray(split.rows)]
     labels = client.model(MODEL).labels
     table = Table("image", "true label", "answer", _number("probability"), _number("time, ms"))
     for index, picture in enumerate(pictures[:shown]):
         answer = client.classify(picture, model=MODEL)
         spent = answer.timings.preprocess_us + answer.timings.queue_us + answer.timings.compute_us
-        truth = labels[split.labels[index]]
+        truth = labels[split.targets[index]]
         verdict = answer.label if answer.label == truth else f"{answer.label}  (wrong)"
         table.add_row(f"held out {index}", truth, verdict, f"{answer.probability:.4f}", f"{spent / 1000:.2f}")
     console.print(table)
@@ -126,7 +128,7 @@ def _classify(console: Console, client: Client, split: Split, shown: int) -> lis
 
 
 def _compare(console: Console, answers: list[Classification], split: Split, torch_accuracy: float) -> None:
-    right = sum(answer.best.index == label for answer, label in zip(answers, split.labels, strict=True))
+    right = sum(answer.best.index == label for answer, label in zip(answers, split.targets, strict=True))
     accuracy = right / len(answers)
     console.print(
         f"over all {len(answers)} held-out images: {accuracy:.2%} through the server, {torch_accuracy:.2%} by PyTorch"

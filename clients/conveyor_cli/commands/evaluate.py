@@ -13,11 +13,17 @@ Settings = EvaluateSettings
 
 def run(settings: EvaluateSettings) -> None:
     """Prints the figures, or JSON only."""
-    from conveyor_exporter.evaluate import evaluate
+    from conveyor_exporter.evaluate import EvaluationRequest, evaluate
 
     with progress() as on_step:
         on_step(f"evaluating on {settings.data}")
-        report = evaluate(settings.model, settings.data, settings.data_dir, settings.split)
+        request = EvaluationRequest(
+            data=settings.data,
+            data_dir=settings.data_dir,
+            split=settings.split,
+            skip_unreadable=settings.skip_unreadable,
+        )
+        report = evaluate(settings.model, request)
     if settings.json_:
         sys.stdout.write(json.dumps(report.to_dict(), indent=2) + "\n")
         return

@@ -1,23 +1,21 @@
-"""The data sets by name, and the one function that turns any of them into splits."""
+"""Every data set by its name, and the one way in: `load_data_set`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from difflib import get_close_matches
-from pathlib import Path
 
-import numpy as np
-
-from conveyor_contract.preprocessing import Preprocessor
 from conveyor_trainer.data.digits import load_digits_source
-from conveyor_trainer.data.mnist import load_mnist_source
+from conveyor_trainer.data.idx_sets import load_fashion_mnist_source, load_mnist_source
+from conveyor_trainer.data.request import DataRequest
 from conveyor_trainer.data.source import Source
-from conveyor_trainer.data.split import DataSet, Images, Split, stratified_share
-from conveyor_trainer.errors import UnknownNameError
+from conveyor_trainer.data.split import DataSet, Draw
+from conveyor_trainer.errors import DataError, UnknownNameError
 
-_SOURCES: dict[str, Callable[[Path | None], Source]] = {
+_SOURCES: dict[str, Callable[[DataRequest], Source]] = {
     "digits": load_digits_source,
     "mnist": load_mnist_source,
+    "fashion_mnist": load_fashion_mnist_source,
 }
 _TEST_SHARE = 0.2  # where a data set has no test part of its own
 
@@ -27,39 +25,51 @@ def data_set_names() -> tuple[str, ...]:
     return tuple(_SOURCES)
 
 
-def load_data_set(
-    name: str, data_dir: Path | None, preprocessor: Preprocessor, *, seed: int, held_out: float
-) -> DataSet:
-    """The data set, preprocessed and split. The test split depends on the data and `seed` alone, not on `held_out`,
-    which is the share of the training images that validates. Raises UnknownNameError, DataError."""
-    if name not in _SOURCES:
-        matches = get_close_matches(name, _SOURCES, n=1, cutoff=0.4)
+def load_data_set(request: DataRequest) -> DataSet:
+    """The data set, preprocessed and split. Raises UnknownNameError, DataError."""
+    if request.name not in _SOURCES:
+        matches = get_close_matches(request.name, _SOURCES, n=1, cutoff=0.4)
         hint = f" (did you mean {matches[0]!r}?)" if matches else ""
-        raise UnknownNameError(f"there is no data set named {name!r}{hint}; data sets are {', '.join(_SOURCES)}")
-    source = _SOURCES[name](data_dir)
-    images, classes = _preprocessed(source.images, preprocessor), source.classes
-    if source.test_images is None or source.test_classes is None:
-        tests = stratified_share(classes, _TEST_SHARE, digest=source.digest, seed=seed, purpose="test")
-        test = Split(images=images[tests], labels=classes[tests])
-        images, classes = images[~tests], classes[~tests]
-    else:
-        test = Split(images=_preprocessed(source.test_images, preprocessor), labels=source.test_classes)
-    validates = stratified_share(classes, held_out, digest=source.digest, seed=seed, purpose="validation")
+        raise UnknownNameError(
+            f"there is no data set named {request.name!r}{hint}; data sets are {', '.join(_SOURCES)}"
+        )
+    source = _SOURCES[request.name](request)
+    _check_task(source, request)
+    return _split(source, request)
+
+
+def _split(source: Source, request: DataRequest) -> DataSet:
+    """Parts that the files do not give are drawn from the training part: first the test split, then validation."""
+    draw = Draw(digest=source.digest, seed=request.split_seed, keys=source.keys)
+    train, validation, test = source.train, source.validation, source.test
+    if test is None:
+        tests = draw.share(train.targets, _TEST_SHARE, purpose="test")
+        train, test, draw = train.only(~tests), train.only(tests), draw.without(tests)
+    if validation is None:
+        validates = draw.share(train.targets, request.held_out, purpose="validation")
+        train, validation = train.only(~validates), train.only(validates)
+    if not len(train) or not len(test):
+        raise DataError(
+            f"{request.name} has {len(train)} rows to train on and {len(test)} to test on: give more, or hold out fewer"
+        )
     return DataSet(
-        name=name,
+        name=request.name,
         labels=source.labels,
-        train=Split(images=images[~validates], labels=classes[~validates]),
-        validation=Split(images=images[validates], labels=classes[validates]),
+        train=train,
+        validation=validation,
         test=test,
         digest=source.digest,
+        unreadable=source.unreadable,
     )
 
 
-def _preprocessed(images: np.ndarray, preprocessor: Preprocessor) -> Images:
-    """uint8 (N, h, w) or (N, h, w, c) to (N, H, W, C), by the contract's one function."""
-    if images.ndim == 3:
-        images = images[..., None]
-    rows = np.empty((len(images), *preprocessor.row_shape), dtype=np.uint8)
-    for row, image in zip(rows, images, strict=True):
-        row[...] = preprocessor.convert(image)
-    return rows
+def _check_task(source: Source, request: DataRequest) -> None:
+    if request.task == "classification" and source.train.has_values:
+        raise DataError(
+            f"{request.name} holds values, but the architecture ends in softmax and answers with classes: end it with "
+            "`dense: {units: classes}` for values"
+        )
+    if request.task == "regression" and not source.train.has_values:
+        raise DataError(
+            f"{request.name} holds classes, but the architecture answers with values: end it with softmax for classes"
+        )

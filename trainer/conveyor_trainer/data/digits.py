@@ -5,17 +5,17 @@ The data: E. Alpaydin, C. Kaynak, "Optical Recognition of Handwritten Digits", U
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 
 from conveyor_contract.digests import sha256
-from conveyor_trainer.data.source import Source
+from conveyor_trainer.data.request import DataRequest
+from conveyor_trainer.data.source import Source, preprocessed
+from conveyor_trainer.data.split import Split
 from conveyor_trainer.errors import DataError
 
 
-def load_digits_source(data_dir: Path | None) -> Source:
-    """All 1,797 images as one part, without a test part of their own. `data_dir` is not looked at."""
+def load_digits_source(request: DataRequest) -> Source:
+    """All 1,797 images as one part, without a test part of their own. The request's folder is not looked at."""
     try:
         from sklearn.datasets import load_digits
     except ImportError as error:
@@ -24,11 +24,7 @@ def load_digits_source(data_dir: Path | None) -> Source:
     images = np.rint(bunch.images * (255 / 16)).astype(np.uint8)  # they come as 0..16
     classes = bunch.target.astype(np.int64)
     return Source(
-        name="digits",
         labels=tuple(str(digit) for digit in range(10)),
-        images=images,
-        classes=classes,
-        test_images=None,
-        test_classes=None,
+        train=Split(rows=preprocessed(images, request.input_format), targets=classes),
         digest=sha256(images.tobytes(), classes.astype("<i8").tobytes()),
     )

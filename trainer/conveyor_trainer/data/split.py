@@ -1,26 +1,41 @@
-"""Splits: who is trained on, who validates, who tests; decided by the data's digest and a seed, by nothing else."""
+"""Splits: who is trained on, who validates, who tests; decided by the data's digests and a seed, by nothing else."""
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-Images = NDArray[np.uint8]  # (N, H, W, C), after preprocessing
-Labels = NDArray[np.int64]  # (N,)
+from conveyor_trainer.data.file_rows import FileRows
+
+# As the network's preprocessing leaves them: uint8 (N, H, W, C) for images, float32 (N, C, L) for signals. Both kinds
+# take slices and arrays of indices and give arrays; np.asarray decodes all of a FileRows.
+Rows = NDArray[Any] | FileRows
+Targets = NDArray[Any]  # classes, int64 (N,), or values, float32 (N, K)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Split:
-    """Images as the network's preprocessing leaves them (uint8 N x H x W x C) and their classes (int64 N)."""
+    """Rows with their right answers."""
 
-    images: Images
-    labels: Labels
+    rows: Rows
+    targets: Targets
 
     def __len__(self) -> int:
-        return len(self.labels)
+        return len(self.targets)
+
+    @property
+    def has_values(self) -> bool:
+        """Whether the answers are values (regression) rather than classes."""
+        return self.targets.ndim == 2
+
+    def only(self, chosen: NDArray[np.bool_]) -> Split:
+        """The rows that are marked."""
+        rows = self.rows.only(np.flatnonzero(chosen)) if isinstance(self.rows, FileRows) else self.rows[chosen]
+        return Split(rows=rows, targets=self.targets[chosen])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,29 +43,52 @@ class DataSet:
     """Three disjoint splits. `digest` ("sha256:<hex>") is of the files' contents before preprocessing."""
 
     name: str
-    labels: tuple[str, ...]
+    labels: tuple[str, ...]  # empty where the answers are values
     train: Split
     validation: Split  # empty when nothing was held out
     test: Split
     digest: str
+    unreadable: int = 0  # files that were left out, where that was asked for
+
+    @property
+    def outputs(self) -> int:
+        """How many values a network for these data answers with: one a class, or one a value."""
+        return int(self.train.targets.shape[1]) if self.train.has_values else len(self.labels)
 
     def split(self, name: str) -> Split:
         """train, validation or test."""
         return {"train": self.train, "validation": self.validation, "test": self.test}[name]
 
 
-def stratified_share(labels: Labels, share: float, *, digest: str, seed: int, purpose: str) -> NDArray[np.bool_]:
-    """Marks about `share` of each class. The choice hangs on a hash, not on a library's random numbers, so that
-    it stays the same in any later version."""
-    ranks = np.array([_rank(digest, seed, purpose, index) for index in range(len(labels))], dtype=np.uint64)
-    chosen = np.zeros(len(labels), dtype=np.bool_)
-    for label in np.unique(labels):
-        members = np.flatnonzero(labels == label)
-        count = round(share * len(members))
-        chosen[members[np.argsort(ranks[members], kind="stable")[:count]]] = True
-    return chosen
+@dataclass(frozen=True, kw_only=True)
+class Draw:
+    """Who belongs to which split, by a hash of the data and a seed: not by a library's random numbers, so that it
+    stays the same in any later version."""
 
+    digest: str
+    seed: int
+    keys: tuple[str, ...] | None = None  # the rows' own names; without them, their places count
 
-def _rank(digest: str, seed: int, purpose: str, index: int) -> int:
-    key = f"{digest}/{seed}/{purpose}/{index}".encode()
-    return int.from_bytes(hashlib.blake2b(key, digest_size=8).digest(), "big")
+    def share(self, targets: Targets, share: float, *, purpose: str) -> NDArray[np.bool_]:
+        """Marks about `share` of each class, or of all rows where the answers are values."""
+        ranks = np.array([self._rank(index, purpose) for index in range(len(targets))], dtype=np.uint64)
+        chosen = np.zeros(len(targets), dtype=np.bool_)
+        groups = np.zeros(len(targets), dtype=np.int64) if targets.ndim == 2 else targets
+        for group in np.unique(groups):
+            members = np.flatnonzero(groups == group)
+            count = round(share * len(members))
+            chosen[members[np.argsort(ranks[members], kind="stable")[:count]]] = True
+        return chosen
+
+    def without(self, drawn: NDArray[np.bool_]) -> Draw:
+        """For the rows that are left."""
+        if self.keys is None:
+            return self
+        return replace(self, keys=tuple(key for key, gone in zip(self.keys, drawn, strict=True) if not gone))
+
+    def _rank(self, index: int, purpose: str) -> int:
+        if self.keys is None:
+            key = f"{self.digest}/{self.seed}/{purpose}/{index}"
+        else:
+            key = f"{self.keys[index]}/{self.seed}/{purpose}"
+        return int.from_bytes(hashlib.blake2b(key.encode(), digest_size=8).digest(), "big")

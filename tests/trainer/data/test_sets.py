@@ -12,17 +12,19 @@ import numpy as np
 import pytest
 
 from conveyor_trainer.architecture_file import find_architecture
-from conveyor_trainer.data import DataSet, load_data_set
+from conveyor_trainer.data import DataRequest, DataSet, load_data_set
 from conveyor_trainer.data.download import Download, download_all
 from conveyor_trainer.errors import DataError, UnknownNameError
 
-PREPROCESSOR = find_architecture("mnist_cnn").preprocessor()
+INPUT_FORMAT = find_architecture("mnist_cnn").input_format
 PARTS = {"train-images-idx3-ubyte": 60, "train-labels-idx1-ubyte": 60}
 TEST_PARTS = {"t10k-images-idx3-ubyte": 20, "t10k-labels-idx1-ubyte": 20}
 
 
 def _load(name: str, folder: Path | None = None, *, seed: int = 0, held_out: float = 0.2) -> DataSet:
-    return load_data_set(name, folder, PREPROCESSOR, seed=seed, held_out=held_out)
+    return load_data_set(
+        DataRequest(name=name, folder=folder, input_format=INPUT_FORMAT, split_seed=seed, held_out=held_out)
+    )
 
 
 def _idx(name: str, count: int) -> bytes:
@@ -41,9 +43,7 @@ def mnist_folder(tmp_path: Path) -> Path:
 
 
 def _same(one: DataSet, other: DataSet) -> bool:
-    return all(
-        np.array_equal(one.split(name).images, other.split(name).images) for name in ("train", "validation", "test")
-    )
+    return all(np.array_equal(one.split(name).rows, other.split(name).rows) for name in ("train", "validation", "test"))
 
 
 def test_digits_split_is_stable_disjoint_and_stratified() -> None:
@@ -51,10 +51,10 @@ def test_digits_split_is_stable_disjoint_and_stratified() -> None:
     assert _same(data, _load("digits"))
     assert not _same(data, _load("digits", seed=1))
     assert len(data.train) + len(data.validation) + len(data.test) == 1797
-    assert data.train.images.shape[1:] == (28, 28, 1)
-    kinds = [set(map(bytes, data.split(name).images)) for name in ("train", "validation", "test")]
+    assert data.train.rows.shape[1:] == (28, 28, 1)
+    kinds = [set(map(bytes, np.asarray(data.split(name).rows))) for name in ("train", "validation", "test")]
     assert not kinds[0] & kinds[1] | kinds[0] & kinds[2] | kinds[1] & kinds[2]
-    shares = np.bincount(data.test.labels) / len(data.test)
+    shares = np.bincount(data.test.targets) / len(data.test)
     assert shares.min() > 0.09
 
 
@@ -62,12 +62,12 @@ def test_digits_split_never_changes() -> None:
     """A fixed figure: exported files rely on finding the same test images years later."""
     data = _load("digits")
     assert data.digest == "sha256:0b7e9c3202d7bcd255d6a19a238d3743bf5e320ba74812a6679958a017c55382"
-    assert data.test.labels[:12].tolist() == [0, 2, 7, 1, 2, 7, 8, 5, 5, 4, 1, 7]
+    assert data.test.targets[:12].tolist() == [0, 2, 7, 1, 2, 7, 8, 5, 5, 4, 1, 7]
     assert len(data.test) == 359
 
 
 def test_the_test_split_does_not_depend_on_what_is_held_out() -> None:
-    assert np.array_equal(_load("digits", held_out=0.0).test.images, _load("digits", held_out=0.5).test.images)
+    assert np.array_equal(_load("digits", held_out=0.0).test.rows, _load("digits", held_out=0.5).test.rows)
     assert len(_load("digits", held_out=0.0).validation) == 0
 
 
