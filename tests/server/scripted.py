@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from conveyor_server.batch import Batch, Outcome, Rows
-from conveyor_server.batcher import Batcher, BatchLimits
+from conveyor_server.batcher import QUIET_TURNS, Batcher, BatchLimits
 from conveyor_server.instance import BatchResult, Done
 
 
@@ -67,7 +67,7 @@ class Bench:
 
     async def settle(self) -> None:
         """Lets everything happen that can."""
-        for _ in range(5):
+        for _ in range(2 * QUIET_TURNS):
             await asyncio.sleep(0)
 
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import grpc
@@ -107,7 +108,9 @@ def empty(path: Path) -> None:
         (altered_label, "altered after export"),
     ],
 )
-def test_a_bad_newer_version_never_replaces_a_good_one_and_says_why(tmp_path: Path, damage, words: str) -> None:  # type: ignore[no-untyped-def]  # a function from above
+def test_a_bad_newer_version_never_replaces_a_good_one_and_says_why(
+    tmp_path: Path, damage: Callable[[Path], None], words: str
+) -> None:
     write_tiny_model(tmp_path)
     write_tiny_model(tmp_path, "alone")
     damage(write_tiny_model(tmp_path, version=2))
@@ -218,7 +221,7 @@ def test_a_stream_in_flight_is_answered_before_the_server_stops(tmp_path: Path) 
     server.wait_until_serving()
     more = threading.Event()
 
-    def items():  # type: ignore[no-untyped-def]  # a generator of requests
+    def items() -> Iterator[pb.ClassifyStreamRequest]:
         for index in range(3):
             yield pb.ClassifyStreamRequest(item_id=index, image=REQUEST.images[0], model_name="tiny")
         more.wait(20)
@@ -230,7 +233,7 @@ def test_a_stream_in_flight_is_answered_before_the_server_stops(tmp_path: Path) 
         next(answers)
     more.set()
     assert ended.value.code() is grpc.StatusCode.UNAVAILABLE
-    assert "stopping" in ended.value.details()
+    assert "stopping" in (ended.value.details() or "")
     assert server.wait() == 0
     server.stop()
 

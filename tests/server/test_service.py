@@ -51,7 +51,13 @@ def expected(server: ServerProcess, rows: np.ndarray, model: str = "tiny") -> np
 def refused(call: Callable[[], object]) -> tuple[grpc.StatusCode, str]:
     with pytest.raises(grpc.RpcError) as error:
         call()
-    return error.value.code(), error.value.details()
+    return error.value.code(), error.value.details() or ""
+
+
+def raw_method(server: ServerProcess, path: str) -> Callable[[bytes], bytes]:
+    """A method that takes bytes as they are."""
+    call: grpc.UnaryUnaryMultiCallable[bytes, bytes] = server.channel.unary_unary(path)
+    return lambda payload: call(payload, timeout=20)
 
 
 def preprocessor(server: ServerProcess, model: str) -> Preprocessor:
@@ -188,15 +194,15 @@ def test_a_request_that_asks_wrongly_is_told_so(
 
 
 def test_garbage_bytes_are_an_invalid_argument(server: ServerProcess) -> None:
-    call = server.channel.unary_unary("/conveyor.v1.ClassifierService/Classify")
-    code, message = refused(lambda: call(b"\xff\xff\xff\xff garbage", timeout=20))
+    call = raw_method(server, "/conveyor.v1.ClassifierService/Classify")
+    code, message = refused(lambda: call(b"\xff\xff\xff\xff garbage"))
     assert code is grpc.StatusCode.INVALID_ARGUMENT
     assert "not a conveyor.v1.ClassifyRequest" in message
 
 
 def test_an_unknown_method_is_unimplemented(server: ServerProcess) -> None:
-    call = server.channel.unary_unary("/conveyor.v1.ClassifierService/Divine")
-    assert refused(lambda: call(b"", timeout=20))[0] is grpc.StatusCode.UNIMPLEMENTED
+    call = raw_method(server, "/conveyor.v1.ClassifierService/Divine")
+    assert refused(lambda: call(b""))[0] is grpc.StatusCode.UNIMPLEMENTED
 
 
 def test_a_message_over_the_limit_is_refused_and_the_server_goes_on(server: ServerProcess) -> None:

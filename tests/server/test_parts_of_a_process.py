@@ -1,0 +1,83 @@
+"""The small parts that a server process stands on: codes, CPU quota, the gate, the diagnosis."""
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+
+from conveyor_cli.main import main
+from conveyor_server.cpu import cpu_quota, usable_cpus
+from conveyor_server.errors import ErrorKind, ServingError
+from conveyor_server.gate import Gate
+from conveyor_server.statuses import CONVEYOR_CODES, Code
+from tests.server.scripted import in_loop
+
+
+def test_every_kind_of_error_has_a_code() -> None:
+    assert set(CONVEYOR_CODES) == set(ErrorKind)
+    assert CONVEYOR_CODES[ErrorKind.QUEUE_FULL] is Code.RESOURCE_EXHAUSTED
+    assert CONVEYOR_CODES[ErrorKind.DEADLINE_PASSED] is Code.DEADLINE_EXCEEDED
+
+
+@pytest.mark.parametrize(
+    ("files", "quota"),
+    [
+        ({"cpu.max": "150000 100000"}, 1.5),
+        ({"cpu.max": "max 100000"}, None),
+        ({"cpu/cpu.cfs_quota_us": "50000", "cpu/cpu.cfs_period_us": "100000"}, 0.5),
+        ({"cpu/cpu.cfs_quota_us": "-1", "cpu/cpu.cfs_period_us": "100000"}, None),
+        ({}, None),
+    ],
+)
+def test_the_cpu_quota_is_read_from_either_version_of_cgroups(
+    tmp_path: Path, files: dict[str, str], quota: float | None
+) -> None:
+    for name, content in files.items():
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(content)
+    assert cpu_quota(tmp_path) == quota
+    assert usable_cpus(tmp_path) >= 1
+    if quota is not None:
+        assert usable_cpus(tmp_path) == 1
+
+
+@in_loop
+async def test_a_closed_gate_refuses_newcomers_and_waits_for_those_inside() -> None:
+    gate = Gate()
+    with gate:
+        gate.close()
+        quiet = asyncio.create_task(gate.wait_quiet())
+        with pytest.raises(ServingError) as refused, gate:
+            pass
+        assert refused.value.kind is ErrorKind.STOPPING
+        await asyncio.sleep(0.15)
+        assert not quiet.done()
+        assert gate.inside == 1
+    await quiet
+    assert gate.inside == 0
+
+
+@in_loop
+async def test_the_gate_is_not_quiet_while_somebody_still_knocks() -> None:
+    gate = Gate()
+    gate.close()
+    quiet = asyncio.create_task(gate.wait_quiet())
+    for _ in range(4):
+        await asyncio.sleep(0.05)
+        with pytest.raises(ServingError), gate:
+            pass
+    assert not quiet.done()
+    await quiet
+
+
+def test_doctor_reports_a_working_machine_as_json(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["doctor", "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    findings = {finding["name"]: finding for finding in report["findings"]}
+    assert report["ok"]
+    assert findings["CPUExecutionProvider"]["ok"]
+    assert findings["telemetry"]["detail"].startswith("off")
+    assert "usable" in findings["CPUs"]["detail"]
+    assert {"onnxruntime", "grpcio", "shared libpython"} <= set(findings)
