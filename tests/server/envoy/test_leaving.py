@@ -1,5 +1,7 @@
 """Callers who leave, over each engine: what they asked for is dropped, and nobody else notices."""
 
+from __future__ import annotations  # generic only in the type stubs
+
 import random
 import threading
 import time

@@ -14,7 +14,7 @@ from conveyor_server.calls import (
     answer_stream,
     answer_unary,
 )
-from conveyor_server.engines.envoy.call import DISCONNECT, Call, Receive, Scope, Send
+from conveyor_server.engines.envoy.call import DISCONNECT, Call, Calls, Receive, Scope, Send
 from conveyor_server.engines.envoy.framing import FrameReader, read_whole
 from conveyor_server.engines.envoy.request import RequestBody, messages, only_message
 from conveyor_server.engines.envoy.response import Response
@@ -38,7 +38,7 @@ class AsgiEngine:
         self._methods = methods
         self._listening = listening
         self._max_bytes = listening.max_message_bytes
-        self._live: set[Call] = set()
+        self._calls = Calls()
 
     async def start(self) -> int:
         """Waits until Envoy has opened the port, and returns it. Raises StartError when that takes too long."""
@@ -52,17 +52,14 @@ class AsgiEngine:
 
     async def stop(self, grace: float) -> None:
         """Gives the calls in progress `grace` seconds, then ends them with UNAVAILABLE."""
-        if tasks := [call.task for call in self._live if call.task is not None]:
-            await asyncio.wait(tasks, timeout=grace)
-            for call in list(self._live):
-                call.cut(CallError(Code.UNAVAILABLE, "the server has stopped"))
-            await asyncio.wait(tasks, timeout=LAST_WORDS_SECONDS)
+        failure = CallError(Code.UNAVAILABLE, "the server has stopped")
+        await self._calls.end(failure, grace, LAST_WORDS_SECONDS)
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One HTTP request from its first header to its last trailer."""
         response = Response(send, self._max_bytes)
         try:
-            call = Call(scope, self._live)
+            call = Call(scope, self._calls)
         except CallError as failure:
             await response.fail(failure, ())
             return

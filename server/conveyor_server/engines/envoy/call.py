@@ -20,12 +20,45 @@ Send = Callable[[Event], Awaitable[None]]
 
 DISCONNECT: Final = "http.disconnect"
 
-# Seconds after which a call is first looked at: nearly all are answered by then. Each next look comes twice as late,
-# until they are MAX_INTERVAL apart.
-FIRST_INTERVAL: Final = 0.02
+# Seconds between two looks at the calls in progress; nearly all are answered before the first.
+TICK: Final = 0.02
+# How often a call is asked about whose caller may have gone: first after a tick, then each time twice as late, until
+# the questions are MAX_INTERVAL seconds apart.
 MAX_INTERVAL: Final = 1.0
 # Seconds that a handler has to notice its deadline itself: it can say better where the time went.
 DEADLINE_GRACE: Final = 0.01
+
+
+class Calls:
+    """The calls in progress. One timer looks at all of them, so that a quick call costs nothing."""
+
+    def __init__(self) -> None:
+        self._calls: set[Call] = set()
+        self._timer: asyncio.TimerHandle | None = None
+
+    def add(self, call: Call) -> None:
+        """Has the call looked at from now on."""
+        self._calls.add(call)
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(TICK, self._look)
+
+    def remove(self, call: Call) -> None:
+        """Leaves the call alone from now on."""
+        self._calls.discard(call)
+
+    async def end(self, failure: CallError, grace: float, last_words: float) -> None:
+        """Cuts off those that are still there after `grace` seconds, and gives them `last_words` seconds to say so."""
+        if tasks := [call.task for call in self._calls if call.task is not None]:
+            await asyncio.wait(tasks, timeout=grace)
+            for call in list(self._calls):
+                call.cut(failure)
+            await asyncio.wait(tasks, timeout=last_words)
+
+    def _look(self) -> None:
+        now = time.monotonic()
+        for call in list(self._calls):
+            call.look(now)
+        self._timer = asyncio.get_running_loop().call_later(TICK, self._look) if self._calls else None
 
 
 class Call:
@@ -34,37 +67,33 @@ class Call:
     """
 
     __slots__ = (
-        "_deadline",
+        "_calls",
         "_failure",
         "_interval",
-        "_live",
+        "_next_question",
         "_receive",
         "_scope",
-        "_timer",
+        "deadline",
         "headers",
         "task",
         "trailing",
     )
 
-    def __init__(self, scope: Scope, live: set[Call]) -> None:
-        """Takes part in `live` while it is watched. Raises CallError for a grpc-timeout that cannot be read."""
+    def __init__(self, scope: Scope, calls: Calls) -> None:
+        """Takes part in `calls` while it is watched. Raises CallError for a grpc-timeout that cannot be read."""
         self._scope = scope
-        self._live = live
+        self._calls = calls
         # Of a repeated header the last one.
         self.headers: Mapping[bytes, bytes] = dict(scope["headers"])
         self.trailing: list[tuple[str, str]] = []
         timeout = self.headers.get(b"grpc-timeout")
-        self._deadline = None if timeout is None else time.monotonic() + parse_timeout(timeout)
+        # Seconds of `time.monotonic()`, or None.
+        self.deadline = None if timeout is None else time.monotonic() + parse_timeout(timeout)
+        self.task: asyncio.Task[Any] | None = None
         self._receive: Receive | None = None
         self._failure: CallError | None = None
-        self.task: asyncio.Task[Any] | None = None
-        self._timer: asyncio.TimerHandle | None = None
-        self._interval = FIRST_INTERVAL
-
-    @property
-    def deadline(self) -> float | None:
-        """Seconds of `time.monotonic()`, or None."""
-        return self._deadline
+        self._interval = TICK
+        self._next_question = 0.0
 
     @property
     def peer(self) -> str:
@@ -98,35 +127,26 @@ class Call:
             self._failure = failure
             self.task.cancel()
 
+    def look(self, now: float) -> None:
+        """Cuts the call off when its deadline has passed, and asks whether its caller is still there."""
+        if self.deadline is not None and now >= self.deadline + DEADLINE_GRACE:
+            self.cut(CallError(Code.DEADLINE_EXCEEDED, "the deadline passed before there was an answer"))
+        elif self._receive is not None and now >= self._next_question:
+            self._next_question = now + self._interval
+            self._interval = min(2 * self._interval, MAX_INTERVAL)
+            asyncio.ensure_future(self._receive()).add_done_callback(self.see)
+
     def __enter__(self) -> None:
         self.task = asyncio.current_task()
-        self._live.add(self)
-        self._look_later()
+        self._calls.add(self)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._live.discard(self)
+        self._calls.remove(self)
         self.task = None
-        if self._timer is not None:
-            self._timer.cancel()
         if kind is asyncio.CancelledError and self._failure is not None:
             raise self._failure
-
-    def _look_later(self) -> None:
-        delay = self._interval
-        if self._deadline is not None:
-            delay = min(delay, self._deadline + DEADLINE_GRACE - time.monotonic())
-        self._timer = asyncio.get_running_loop().call_later(max(0.0, delay), self._look)
-
-    def _look(self) -> None:
-        if self._deadline is not None and time.monotonic() >= self._deadline + DEADLINE_GRACE:
-            self.cut(CallError(Code.DEADLINE_EXCEEDED, "the deadline passed before there was an answer"))
-            return
-        self._interval = min(2 * self._interval, MAX_INTERVAL)
-        self._look_later()
-        if self._receive is not None:
-            asyncio.ensure_future(self._receive()).add_done_callback(self.see)
 
 
 def caller_gone() -> CallError:

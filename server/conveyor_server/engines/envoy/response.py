@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import Final
 
 from conveyor_server.calls import CallError
@@ -72,9 +71,11 @@ class Response:
             self._send(_START)
 
     async def _finish(self, trailers: Event) -> None:
-        # Envoy's side raises an OSError when the caller has gone: nobody is left to tell.
-        with suppress(OSError):
+        try:
             await self._send(trailers)
+        except OSError:
+            # The caller has gone: nobody is left to tell.
+            return
 
     def _check_size(self, message: bytes) -> None:
         if len(message) > self._max_bytes:
