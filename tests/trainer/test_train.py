@@ -1,13 +1,6 @@
 """Training: it learns, gives the same weights for the same seed, can be stopped and resumed, and guards its folder."""
 
-import csv
 import json
-import os
-import signal
-import subprocess
-import sys
-import time
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -16,30 +9,14 @@ import torch
 from torch import nn
 
 from conveyor_trainer.data.split import Split
-from conveyor_trainer.errors import DataError, RunError, TrainerError, TrainingStoppedError, UnknownNameError
+from conveyor_trainer.errors import DataError, RunError, TrainerError
 from conveyor_trainer.evaluate import evaluate_module
-from conveyor_trainer.fit import fit
-from conveyor_trainer.interruption import StopRequest
 from conveyor_trainer.normalise import Normaliser, measure_normalisation
-from conveyor_trainer.progress import TrainingProgress
-from conveyor_trainer.recipe import RECIPES, Recipe
 from conveyor_trainer.report import Normalisation
 from conveyor_trainer.run import Run, load_run
-from conveyor_trainer.schedule import learning_rate
-from conveyor_trainer.train import claim_folder, prepare, train
+from conveyor_trainer.train import train
 from tests.trainer.networks import TINY, tiny_settings
-
-
-class _StopAfter(StopRequest):
-    """Asks for a stop once it has been looked at so many times: once a step."""
-
-    def __init__(self, steps: int) -> None:
-        self._left = steps
-
-    @property
-    def requested(self) -> bool:  # type: ignore[override]  # a property in place of a field
-        self._left -= 1
-        return self._left == 0
+from tests.trainer.stopping import metrics_of
 
 
 @pytest.fixture(scope="module")
@@ -59,8 +36,8 @@ def test_the_run_folder_tells_everything(run: Run) -> None:
     again = load_run(run.folder)
     assert again.labels == tuple("0123456789")
     assert again.task == "classification"
-    assert again.preprocessor.row_shape == (12, 12, 1)
-    rows = _metrics(run.folder)
+    assert again.input_format.row_shape == (12, 12, 1)
+    rows = metrics_of(run.folder)
     assert [row["epoch"] for row in rows] == ["1", "2"]
     data = again.load_data()
     assert data.digest == again.digests.data
@@ -68,7 +45,7 @@ def test_the_run_folder_tells_everything(run: Run) -> None:
     assert evaluation.accuracy == run.report.accuracy
     assert sum(again.statistics.class_frequencies) == pytest.approx(1)
     assert sum(again.statistics.confidence_histogram) == pytest.approx(1)
-    assert again.statistics.input_mean == pytest.approx((float(data.train.images.mean() / 255),))
+    assert again.statistics.input_mean == pytest.approx((float(np.asarray(data.train.rows).mean() / 255),))
     assert str(run.folder) in again.next_command
     assert "data_dir" not in json.loads((run.folder / "report.json").read_text())
 
@@ -79,51 +56,6 @@ def test_the_same_seed_gives_the_same_weights(run: Run, tmp_path: Path) -> None:
     assert same.digests == run.digests
     assert other.digests.weights != run.digests.weights
     assert other.digests.data == run.digests.data
-
-
-@pytest.mark.parametrize(("share", "recipe"), [(0.02, "article"), (0.5, "article"), (0.9, "article"), (0.7, "default")])
-def test_a_stopped_run_goes_on_as_if_nothing_had_happened(tmp_path: Path, share: float, recipe: str) -> None:
-    settings = tiny_settings(tmp_path, epochs=2, batch_size=16, recipe=recipe)
-    whole = train(settings)
-    stopped = settings.model_copy(update={"run": tmp_path / "stopped"})
-    job = prepare(stopped)
-    claim_folder(stopped, job)
-    bars = TrainingProgress(epochs=2, steps_per_epoch=job.steps_per_epoch)
-    stop = _StopAfter(round(share * 2 * job.steps_per_epoch))
-    with bars as progress, pytest.raises(TrainingStoppedError, match="go on with `conveyor train .* --resume`"):
-        fit(job, progress, stop, resume=False)
-    with pytest.raises(RunError, match="unfinished"):
-        load_run(stopped.run)
-    resumed = train(stopped.model_copy(update={"resume": True}))
-    assert resumed.digests.weights == whole.digests.weights
-    assert _without_timings(resumed.folder) == _without_timings(whole.folder)
-
-
-def _without_timings(folder: Path) -> list[dict[str, str]]:
-    return [{key: row[key] for key in row if key not in ("seconds", "images_per_second")} for row in _metrics(folder)]
-
-
-def _metrics(folder: Path) -> list[dict[str, str]]:
-    return list(csv.DictReader((folder / "metrics.csv").read_text().splitlines()))
-
-
-def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path: Path) -> None:
-    (tmp_path / "tiny.yaml").write_text(TINY)
-    command = "from conveyor_cli.main import main; raise SystemExit(main())"
-    arguments = ["train", "tiny.yaml", "--data", "digits", "--run", "run", "--epochs", "500"]
-    with subprocess.Popen(
-        [sys.executable, "-c", command, *arguments], cwd=tmp_path, stderr=subprocess.PIPE, text=True
-    ) as process:
-        checkpoint = tmp_path / "run" / "checkpoints" / "last.safetensors"
-        deadline = time.monotonic() + 60
-        while not checkpoint.exists() and time.monotonic() < deadline:
-            assert process.poll() is None, process.communicate()[1]
-            time.sleep(0.05)
-        os.kill(process.pid, signal.SIGINT)
-        _, error = process.communicate(timeout=60)
-    assert process.returncode == 1
-    assert "go on with `conveyor train tiny.yaml --data digits --run run --epochs 500 --resume`" in error
-    assert len(error.splitlines()) == 1
 
 
 def test_a_taken_folder_is_left_alone(run: Run) -> None:
@@ -155,20 +87,11 @@ def test_an_architecture_for_other_classes(tmp_path: Path) -> None:
     assert not settings.run.exists()
 
 
-def test_unknown_recipe(tmp_path: Path) -> None:
-    with pytest.raises(UnknownNameError, match="did you mean 'article'"):
-        train(tiny_settings(tmp_path, recipe="articel"))
-
-
 def test_a_loss_that_is_no_number_stops_training(tmp_path: Path) -> None:
     settings = tiny_settings(tmp_path)
-    job = prepare(settings)
-    claim_folder(settings, job)
-    recipe = job.config.recipe.model_copy(update={"learning_rate": 1e30})
-    job = type(job)(**{**vars(job), "config": job.config.model_copy(update={"recipe": recipe})})
-    bars = TrainingProgress(epochs=1, steps_per_epoch=job.steps_per_epoch)
-    with bars as progress, pytest.raises(TrainerError, match=r"the loss became (nan|inf) in epoch 1 at step \d+"):
-        fit(job, progress, StopRequest(), resume=False)
+    with pytest.raises(TrainerError, match=r"the loss became (nan|inf) in epoch 1 at step \d+"):
+        train(settings.model_copy(update={"learning_rate": 1e30}))
+    assert not list((settings.run / "checkpoints").iterdir())
 
 
 def test_changed_weights_are_noticed(tmp_path: Path) -> None:
@@ -184,18 +107,6 @@ def test_changed_weights_are_noticed(tmp_path: Path) -> None:
         run.load_module()
 
 
-def test_schedules() -> None:
-    cosine = Recipe(schedule="cosine", learning_rate=0.1, warm_up=0.1)
-    rates = [learning_rate(cosine, step, 100) for step in range(100)]
-    assert max(rates) == pytest.approx(0.1)
-    assert rates.index(max(rates)) == 10
-    assert rates[-1] < 0.001
-    assert all(later < earlier for earlier, later in pairwise(rates[10:]))
-    assert {learning_rate(RECIPES["article"], step, 100) for step in (0, 50, 99)} == {0.001}
-    one_cycle = [learning_rate(RECIPES["default"], step, 100) for step in range(100)]
-    assert one_cycle[0] < one_cycle[10] < one_cycle[20] > one_cycle[60] > one_cycle[99]
-
-
 def test_evaluation_of_a_known_module() -> None:
     class Brightest(nn.Module):
         """Answers with the brightest of the four pixels."""
@@ -207,7 +118,7 @@ def test_evaluation_of_a_known_module() -> None:
     images = np.zeros((5, 2, 2, 1), dtype=np.uint8)
     for index, pixel in enumerate([0, 1, 2, 3, 3]):
         images[index].reshape(-1)[pixel] = 255
-    split = Split(images=images, labels=np.array([0, 1, 2, 3, 0]))
+    split = Split(rows=images, targets=np.array([0, 1, 2, 3, 0]))
     module = Brightest()
     evaluation = evaluate_module(module, split, Normalisation(mean=(0.0,), standard_deviation=(1.0,)))
     assert evaluation.accuracy == 0.8
@@ -219,7 +130,9 @@ def test_evaluation_of_a_known_module() -> None:
 
 def test_normalisation_gives_mean_zero_and_deviation_one() -> None:
     images = np.random.default_rng(0).integers(0, 256, (20, 6, 5, 3), dtype=np.uint8)
-    inputs = Normaliser(measure_normalisation(images))(torch.from_numpy(images))
+    inputs = Normaliser(measure_normalisation(Split(rows=images, targets=np.zeros(20, dtype=np.int64))))(
+        torch.from_numpy(images)
+    )
     assert inputs.shape == (20, 3, 6, 5)
     assert inputs.is_contiguous()
     assert inputs.mean(dim=(0, 2, 3)) == pytest.approx([0, 0, 0], abs=1e-5)

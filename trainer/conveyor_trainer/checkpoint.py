@@ -12,7 +12,7 @@ from conveyor_trainer.weights import read_tensors, write_tensors
 
 LAST_FILE = "last.safetensors"
 BEST_FILE = "best.safetensors"
-_VERSION = "1"
+_VERSION = "2"
 
 
 class EpochMetrics(BaseModel):
@@ -21,12 +21,23 @@ class EpochMetrics(BaseModel):
     epoch: int  # from 1
     steps: int  # since the start of training
     train_loss: float
-    train_accuracy: float
+    train_accuracy: float | None  # None for values, as the other accuracy
     validation_loss: float | None  # None when nothing was held out
     validation_accuracy: float | None
     learning_rate: float
     seconds: float
     images_per_second: float
+
+    def is_better_than(self, other: EpochMetrics | None) -> bool:
+        """By validation accuracy, then by validation loss; the later epoch where nothing was held out."""
+        if other is None or self.validation_loss is None or other.validation_loss is None:
+            return True
+        return self._merit > other._merit
+
+    @property
+    def _merit(self) -> tuple[float, float]:
+        assert self.validation_loss is not None
+        return (self.validation_accuracy or 0.0, -self.validation_loss)
 
 
 class Position(BaseModel):
@@ -44,6 +55,10 @@ class Position(BaseModel):
     def start_epoch(self) -> None:
         """Counts from nothing again."""
         self.step, self.images, self.loss_sum, self.correct, self.seconds = 0, 0, 0.0, 0, 0.0
+
+    def out_of_patience(self, patience: int | None) -> bool:
+        """Whether the last `patience` epochs were no better than one before them."""
+        return patience is not None and self.epoch - self.best_epoch >= patience
 
     @property
     def best(self) -> EpochMetrics | None:

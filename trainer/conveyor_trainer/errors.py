@@ -29,3 +29,7 @@ class TrainingStoppedError(TrainerError):
 
 class UnknownNameError(UsageError):
     """An architecture, data set or recipe that does not exist; names the nearest match."""
+
+
+class RecipeError(TrainerError):
+    """A recipe that cannot be read, or settings that do not fit together; names file and setting."""

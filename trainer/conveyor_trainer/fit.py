@@ -1,168 +1,161 @@
 """The training loop. Read `fit` from top to bottom: it is the whole of training.
 
-Shapes: rows (N, H, W, C) uint8, inputs (N, C, H, W) float32, logits (N, classes), labels (N,) int64.
+Shapes: rows (N, H, W, C) uint8 or (N, C, L) float32, inputs (N, C, ...) float32, answers (N, classes) logits or
+(N, K) values, targets (N,) int64 or (N, K) float32.
 """
 
 from __future__ import annotations
 
-import hashlib
-import time
-from collections.abc import Iterator
-from dataclasses import dataclass
-from math import ceil, isfinite
-from pathlib import Path
-
 import torch
 from accelerate import Accelerator
-from torch import Tensor
-from torch.nn import functional as F  # noqa: N812  # its usual name
+from accelerate.utils import broadcast_object_list
+from torch import Tensor, nn
 
-from conveyor_trainer.architecture import Architecture
+from conveyor_trainer.batches import Batches
 from conveyor_trainer.checkpoint import BEST_FILE, EpochMetrics, Position, load_checkpoint, save_checkpoint
-from conveyor_trainer.config import RunConfig
-from conveyor_trainer.data.split import DataSet
-from conveyor_trainer.errors import TrainerError, TrainingStoppedError
-from conveyor_trainer.evaluate import evaluate_module
+from conveyor_trainer.errors import TrainingStoppedError
+from conveyor_trainer.evaluate import evaluate_module, evaluate_values
+from conveyor_trainer.inputs import TrainingInputs
 from conveyor_trainer.interruption import StopRequest
+from conveyor_trainer.job import Job
 from conveyor_trainer.learner import Learner
-from conveyor_trainer.module import build_module
-from conveyor_trainer.normalise import Normaliser
+from conveyor_trainer.network import build_network
+from conveyor_trainer.objective import Objective
 from conveyor_trainer.progress import TrainingProgress
-from conveyor_trainer.report import Normalisation
-from conveyor_trainer.schedule import learning_rate
+from conveyor_trainer.seeds import derived_seed, seed_generators
+from conveyor_trainer.tally import Tally
+from conveyor_trainer.transfer import freeze_backbone, take_weights
 from conveyor_trainer.weights import write_tensors
 
 
-@dataclass(frozen=True, kw_only=True)
-class Job:
-    """What is to be trained, on what, how, and where the checkpoints go."""
-
-    config: RunConfig
-    architecture: Architecture
-    data: DataSet
-    normalisation: Normalisation
-    checkpoints: Path
-    run_key: str  # equal for runs that must give equal weights
-    resume_command: str
-
-    @property
-    def passes(self) -> int:
-        """How often an epoch goes over the training images: once, unless the set is small for the recipe."""
-        recipe = self.config.recipe
-        return max(1, ceil(recipe.minimum_steps_per_epoch * recipe.batch_size / len(self.data.train)))
-
-    @property
-    def steps_per_epoch(self) -> int:
-        """The last batch of an epoch may be smaller."""
-        return ceil(self.passes * len(self.data.train) / self.config.recipe.batch_size)
-
-    def learning_rate(self, step: int) -> float:
-        """Of a step counted from the start of training."""
-        return learning_rate(self.config.recipe, step, self.config.recipe.epochs * self.steps_per_epoch)
-
-
-def fit(job: Job, progress: TrainingProgress, stop: StopRequest, *, resume: bool) -> Position:
+def fit(
+    job: Job, accelerator: Accelerator, progress: TrainingProgress, stop: StopRequest, *, resume: bool = False
+) -> Position:
     """Trains to the last epoch. The best weights are in the checkpoint folder afterwards.
 
     Raises TrainingStoppedError when `stop` was requested (all is saved), TrainerError when the loss is no number.
     """
-    recipe = job.config.recipe
-    accelerator = Accelerator(cpu=not torch.cuda.is_available())
+    recipe, device = job.config.recipe, accelerator.device
+    inputs_of = TrainingInputs(recipe, job.normalisation, device)
+    objective = Objective(job.architecture.task, recipe, job.normalisation, device)
+    batches = Batches(job, accelerator)
     with torch.random.fork_rng():
-        torch.manual_seed(_derived_seed(job.config.seed, "weights"))
-        learner = Learner(build_module(job.architecture).to(accelerator.device), recipe)
+        learner = Learner(_first_module(job, device), recipe)
         position = load_checkpoint(job.checkpoints, learner, job.run_key) if resume else Position()
-        module, optimizer = accelerator.prepare(learner.module, learner.optimizer)
-        normalise = Normaliser(job.normalisation, accelerator.device)
-        rows, labels = torch.from_numpy(job.data.train.images), torch.from_numpy(job.data.train.labels)
+        optimizer = accelerator.prepare_optimizer(learner.optimizer)
 
-        while position.epoch < recipe.epochs:
-            if position.step == 0:
-                torch.manual_seed(_derived_seed(job.config.seed, f"dropout/{position.epoch}"))
-            module.train()
-            for batch in _batches(job, position):
-                started = time.perf_counter()
-                for group in optimizer.param_groups:
-                    group["lr"] = job.learning_rate(position.epoch * job.steps_per_epoch + position.step)
-                inputs, targets = normalise(rows[batch].to(accelerator.device)), labels[batch].to(accelerator.device)
-                logits = module(inputs)
-                loss = F.cross_entropy(logits, targets, label_smoothing=recipe.label_smoothing)
+        while position.epoch < recipe.epochs and not position.out_of_patience(recipe.patience):
+            network = _network(job, accelerator, learner, position)
+            tally = Tally(position, accelerator)
+            for batch in batches.of_epoch(position):
+                step = position.epoch * job.steps_per_epoch + position.step
+                # Seeded anew for each step, so that a resumed run needs no generator's state to go on with it.
+                seed_generators(derived_seed(job.config.seed, f"step/{step}/{accelerator.process_index}"), device)
+                learner.set_learning_rate(job.learning_rate(step))
+                inputs = inputs_of(batch.rows)
+                with torch.autocast(device.type, torch.bfloat16, enabled=recipe.precision == "bf16"):
+                    answers = network(inputs)
+                loss = objective.loss(answers.float(), batch.targets)
+
                 optimizer.zero_grad()
-                accelerator.backward(loss)
+                accelerator.backward(loss * batch.weight)
                 if recipe.gradient_clip is not None:
-                    accelerator.clip_grad_norm_(module.parameters(), recipe.gradient_clip)
+                    accelerator.clip_grad_norm_(learner.module.parameters(), recipe.gradient_clip)
                 optimizer.step()
-                if learner.average is not None:
-                    learner.average.update_parameters(learner.module)
+                learner.average_weights(step + 1)
 
-                _count(position, float(loss.detach()), logits.detach(), targets)
-                position.seconds += time.perf_counter() - started
-                progress.step(position)
-                if stop.requested:
-                    save_checkpoint(job.checkpoints, learner, position, job.run_key)
-                    raise TrainingStoppedError(
-                        f"stopped in epoch {position.epoch + 1} after step {position.step} of {job.steps_per_epoch}; "
-                        f"everything is saved: go on with `{job.resume_command}`"
-                    )
+                tally.add(loss, objective.correct(answers.detach(), batch.targets), len(batch))
+                if tally.due:
+                    tally.read()
+                    progress.step(position)
+                if _stops(stop, accelerator, tally):
+                    tally.read()
+                    _save(job, accelerator, learner, position)
+                    raise _stopped(job, position)
 
-            _finish_epoch(job, learner, position)
-            save_checkpoint(job.checkpoints, learner, position, job.run_key)
+            tally.read()
+            _finish_epoch(job, accelerator, learner, position)
+            _save(job, accelerator, learner, position)
             progress.epoch(position.history[-1])
     return position
 
 
-def _batches(job: Job, position: Position) -> Iterator[Tensor]:
-    """Indices of the epoch's batches that are still to come, in an order that seed and epoch alone decide."""
-    generator = torch.Generator().manual_seed(_derived_seed(job.config.seed, f"order/{position.epoch}"))
-    order = torch.cat([torch.randperm(len(job.data.train), generator=generator) for _ in range(job.passes)])
-    return iter(torch.split(order, job.config.recipe.batch_size)[position.step :])
+def _first_module(job: Job, device: torch.device) -> nn.Module:
+    """The network as it is before the first step, on the device: the same in every process."""
+    seed_generators(derived_seed(job.config.seed, "weights"), device)
+    module = build_network(job.architecture, job.normalisation)
+    if job.config.init_from is not None:
+        take_weights(module, job.config.init_from)
+    order = torch.channels_last if job.config.recipe.channels_last else torch.preserve_format
+    module.to(device)
+    return module.to(memory_format=order)  # type: ignore[call-overload, no-any-return]  # torch's stubs leave it out
 
 
-def _count(position: Position, loss: float, logits: Tensor, targets: Tensor) -> None:
-    position.step += 1
-    if not isfinite(loss):
-        raise TrainerError(
-            f"the loss became {loss} in epoch {position.epoch + 1} at step {position.step}: the last good checkpoint "
-            "is kept; try a lower learning rate or gradient_clip in the recipe"
-        )
-    position.images += len(targets)
-    position.loss_sum += loss * len(targets)
-    position.correct += int((logits.argmax(dim=1) == targets).sum())
+def _network(job: Job, accelerator: Accelerator, learner: Learner, position: Position) -> nn.Module:
+    """The learner's module in training mode, wrapped for several processes where there are any."""
+    learner.module.train()
+    if job.config.freeze_epochs:
+        freeze_backbone(learner.module, frozen=position.epoch < job.config.freeze_epochs)
+    wrapped: nn.Module = accelerator.prepare_model(learner.module)
+    return wrapped
 
 
-def _finish_epoch(job: Job, learner: Learner, position: Position) -> None:
-    """Validates, writes the epoch's line and keeps the weights if they are the best so far."""
-    held_out, steps = job.data.validation, (position.epoch + 1) * job.steps_per_epoch
-    validated = evaluate_module(learner.kept, held_out, job.normalisation) if len(held_out) else None
+def _stops(stop: StopRequest, accelerator: Accelerator, tally: Tally) -> bool:
+    """Whether to stop after this step. Several processes ask each other now and then, and stop together."""
+    if accelerator.num_processes == 1:
+        return stop.requested
+    if not tally.due:
+        return False
+    wishes: Tensor = accelerator.reduce(torch.tensor(float(stop.requested), device=accelerator.device))
+    return bool(wishes)
+
+
+def _save(job: Job, accelerator: Accelerator, learner: Learner, position: Position) -> None:
+    if accelerator.is_main_process:
+        save_checkpoint(job.checkpoints, learner, position, job.run_key)
+
+
+def _stopped(job: Job, position: Position) -> TrainingStoppedError:
+    return TrainingStoppedError(
+        f"stopped in epoch {position.epoch + 1} after step {position.step} of {job.steps_per_epoch}; "
+        f"everything is saved: go on with `{job.resume_command}`"
+    )
+
+
+def _finish_epoch(job: Job, accelerator: Accelerator, learner: Learner, position: Position) -> None:
+    """Validates, notes the epoch's figures and keeps the weights if they are the best so far."""
+    steps = (position.epoch + 1) * job.steps_per_epoch
+    validation_loss, validation_accuracy = _validate(job, learner.kept)
+    is_classification = job.architecture.task == "classification"
     metrics = EpochMetrics(
         epoch=position.epoch + 1,
         steps=steps,
         train_loss=position.loss_sum / position.images,
-        train_accuracy=position.correct / position.images,
-        validation_loss=validated.loss if validated else None,
-        validation_accuracy=validated.accuracy if validated else None,
+        train_accuracy=position.correct / position.images if is_classification else None,
+        validation_loss=validation_loss,
+        validation_accuracy=validation_accuracy,
         learning_rate=job.learning_rate(steps - 1),
         seconds=position.seconds,
         images_per_second=position.images / position.seconds,
     )
-    better = _is_better(metrics, position.best)
+    # Every process has a batch norm of its own until the next step: what the main one measured counts for all.
+    metrics = broadcast_object_list([metrics])[0]
+    better = metrics.is_better_than(position.best)
     position.history.append(metrics)
     position.epoch += 1
     position.start_epoch()
     if better:
         position.best_epoch = position.epoch
-        write_tensors(job.checkpoints / BEST_FILE, learner.kept.state_dict())
+        if accelerator.is_main_process:
+            write_tensors(job.checkpoints / BEST_FILE, learner.kept.state_dict())
 
 
-def _is_better(metrics: EpochMetrics, best: EpochMetrics | None) -> bool:
-    """By validation accuracy, then by loss; the latest where nothing was held out."""
-    if best is None or metrics.validation_accuracy is None or best.validation_accuracy is None:
-        return True
-    assert metrics.validation_loss is not None
-    assert best.validation_loss is not None
-    return (metrics.validation_accuracy, -metrics.validation_loss) > (best.validation_accuracy, -best.validation_loss)
-
-
-def _derived_seed(seed: int, purpose: str) -> int:
-    """A seed of its own for each purpose, so that none disturbs another."""
-    return int.from_bytes(hashlib.blake2b(f"{seed}/{purpose}".encode(), digest_size=7).digest(), "big")
+def _validate(job: Job, module: nn.Module) -> tuple[float | None, float | None]:
+    """Loss and accuracy on the held-out rows; None where none are held out, and no accuracy of values."""
+    held_out = job.data.validation
+    if not len(held_out):
+        return None, None
+    if job.architecture.task == "regression":
+        return evaluate_values(module, held_out, job.normalisation).loss, None
+    validated = evaluate_module(module, held_out, job.normalisation)
+    return validated.loss, validated.accuracy

@@ -14,42 +14,52 @@ from conveyor_trainer.recipe import Recipe
 
 
 class Learner:
-    """Everything with tensors that a checkpoint must hold."""
+    """Everything with tensors that a checkpoint must hold. `module` is on its device already."""
 
     def __init__(self, module: nn.Module, recipe: Recipe) -> None:
         self.module = module
         self.optimizer = make_optimizer(module, recipe)
-        self.average: AveragedModel | None = None
-        if recipe.ema_decay is not None:
-            average = get_ema_multi_avg_fn(recipe.ema_decay)  # type: ignore[no-untyped-call]  # torch leaves it bare
-            self.average = AveragedModel(module, multi_avg_fn=average, use_buffers=True)
+        self._decay = recipe.ema_decay or 0.0
+        self._average = AveragedModel(module, use_buffers=True) if recipe.ema_decay is not None else None
 
     @property
     def kept(self) -> nn.Module:
         """The network as it would be kept now: the average, where there is one."""
-        return self.average.module if self.average is not None else self.module
+        return self.module if self._average is None else self._average.module
+
+    def set_learning_rate(self, rate: float) -> None:
+        """Of the next step."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+
+    def average_weights(self, steps: int) -> None:
+        """After step number `steps`, counted from 1. Early on, old weights are forgotten sooner."""
+        if self._average is None:
+            return
+        decay = min(self._decay, (1 + steps) / (10 + steps))
+        self._average.multi_avg_fn = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]  # torch leaves it bare
+        self._average.update_parameters(self.module)
 
     def tensors(self) -> dict[str, Tensor]:
-        """The whole state, flat. Names: module.*, average.*, optimizer.<parameter>.<slot>, random."""
+        """The whole state, flat. Names: module.*, average.*, optimizer.<parameter>.<slot>."""
         flat = {f"module.{name}": tensor for name, tensor in self.module.state_dict().items()}
-        if self.average is not None:
-            flat |= {f"average.{name}": tensor for name, tensor in self.average.state_dict().items()}
+        if self._average is not None:
+            flat |= {f"average.{name}": tensor for name, tensor in self._average.state_dict().items()}
         for parameter, slots in self.optimizer.state_dict()["state"].items():
             flat |= {f"optimizer.{parameter}.{slot}": tensor for slot, tensor in slots.items() if tensor is not None}
-        flat["random"] = torch.get_rng_state()
         return flat
 
     def load_tensors(self, flat: Mapping[str, Tensor]) -> None:
         """Takes back what `tensors` gave. Raises RuntimeError or KeyError when it is another network's."""
         self.module.load_state_dict(_under("module.", flat))
-        if self.average is not None:
-            self.average.load_state_dict(_under("average.", flat))
+        if self._average is not None:
+            self._average.load_state_dict(_under("average.", flat))
+        parameters = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
         state: dict[int, dict[str, Any]] = {}
         for name, tensor in _under("optimizer.", flat).items():
-            parameter, slot = name.split(".", 1)
-            state.setdefault(int(parameter), {})[slot] = tensor
+            index, slot = name.split(".", 1)
+            state.setdefault(int(index), {})[slot] = _laid_out_like(parameters[int(index)], tensor)
         self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": state})
-        torch.set_rng_state(flat["random"])
 
 
 def make_optimizer(module: nn.Module, recipe: Recipe) -> Optimizer:
@@ -62,9 +72,17 @@ def make_optimizer(module: nn.Module, recipe: Recipe) -> Optimizer:
     ]
     groups = [group for group in groups if group["params"]]
     if recipe.optimizer == "sgd":
-        return SGD(groups, lr=recipe.learning_rate, momentum=recipe.momentum)
-    return (Adam if recipe.optimizer == "adam" else AdamW)(groups, lr=recipe.learning_rate)
+        nesterov = recipe.momentum > 0
+        return SGD(groups, lr=recipe.learning_rate, momentum=recipe.momentum, nesterov=nesterov, fused=True)
+    return (Adam if recipe.optimizer == "adam" else AdamW)(groups, lr=recipe.learning_rate, fused=True)
 
 
 def _under(prefix: str, flat: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): tensor for name, tensor in flat.items() if name.startswith(prefix)}
+
+
+def _laid_out_like(parameter: Tensor, tensor: Tensor) -> Tensor:
+    """A file holds plain order; fused optimizers want a slot's numbers in the parameter's order in memory."""
+    if tensor.shape != parameter.shape:
+        return tensor
+    return torch.empty_like(parameter, dtype=tensor.dtype).copy_(tensor)

@@ -9,16 +9,15 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from conveyor_trainer.checkpoint import EpochMetrics, Position
-
-_STEPS_BETWEEN_UPDATES = 10
+from conveyor_trainer.job import Job
 
 
 class TrainingProgress:
     """A context manager; silent when `shown` is False."""
 
-    def __init__(self, *, epochs: int, steps_per_epoch: int, shown: bool | None = None) -> None:
-        self._epochs = epochs
-        self._steps = steps_per_epoch
+    def __init__(self, job: Job, *, shown: bool | None = None) -> None:
+        self._epochs = job.config.recipe.epochs
+        self._steps = job.steps_per_epoch
         self._bars = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -28,7 +27,7 @@ class TrainingProgress:
             console=Console(stderr=True),
             disable=not (sys.stderr.isatty() if shown is None else shown),
         )
-        self._task = self._bars.add_task("", total=steps_per_epoch, figures="")
+        self._task = self._bars.add_task("", total=self._steps, figures="")
 
     def __enter__(self) -> TrainingProgress:
         self._bars.start()
@@ -40,11 +39,13 @@ class TrainingProgress:
         self._bars.stop()
 
     def step(self, position: Position) -> None:
-        """After every step; draws now and then."""
-        if self._bars.disable or position.step % _STEPS_BETWEEN_UPDATES:
+        """Whenever the position is up to date."""
+        if self._bars.disable:
             return
+        # No answer is right or wrong in regression, and none is counted.
+        accuracy = f"accuracy {position.correct / position.images:.4f}  " if position.correct else ""
         figures = (
-            f"loss {position.loss_sum / position.images:.4f}  accuracy {position.correct / position.images:.4f}  "
+            f"loss {position.loss_sum / position.images:.4f}  {accuracy}"
             f"{position.images / position.seconds:,.0f} images/s"
         )
         description = f"epoch {position.epoch + 1}/{self._epochs}"
@@ -55,13 +56,17 @@ class TrainingProgress:
         if self._bars.disable:
             return
         held_out = (
-            f"validation loss {metrics.validation_loss:.4f}, accuracy {metrics.validation_accuracy:.4f}"
-            if metrics.validation_accuracy is not None
+            f"validation {_figures(metrics.validation_loss, metrics.validation_accuracy)}"
+            if metrics.validation_loss is not None
             else "nothing held out"
         )
         self._bars.console.print(
-            f"epoch {metrics.epoch}/{self._epochs}: loss {metrics.train_loss:.4f}, "
-            f"accuracy {metrics.train_accuracy:.4f}, {held_out}, {metrics.images_per_second:,.0f} images/s",
+            f"epoch {metrics.epoch}/{self._epochs}: {_figures(metrics.train_loss, metrics.train_accuracy)}, "
+            f"{held_out}, {metrics.images_per_second:,.0f} images/s",
             highlight=False,
         )
         self._bars.reset(self._task, total=self._steps, description=f"epoch {metrics.epoch + 1}/{self._epochs}")
+
+
+def _figures(loss: float, accuracy: float | None) -> str:
+    return f"loss {loss:.4f}" + (f", accuracy {accuracy:.4f}" if accuracy is not None else "")

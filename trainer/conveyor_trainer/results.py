@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import csv
 import io
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from torch import nn
 
 from conveyor_trainer.checkpoint import BEST_FILE, EpochMetrics, Position
-from conveyor_trainer.evaluate import Evaluation, evaluate_module
-from conveyor_trainer.fit import Job
-from conveyor_trainer.module import build_module
+from conveyor_trainer.evaluate import Evaluation, evaluate_module, evaluate_values
+from conveyor_trainer.job import Job
+from conveyor_trainer.network import build_network
 from conveyor_trainer.provenance import machine, source_revision, versions
 from conveyor_trainer.report import ClassReport, Digests, RunReport, Statistics
 from conveyor_trainer.run_files import METRICS_FILE, REPORT_FILE, WEIGHTS_FILE, configuration_digest, report_text
@@ -22,26 +25,22 @@ def write_results(folder: Path, job: Job, position: Position) -> None:
     """weights.safetensors, metrics.csv and, last, report.json: its presence says that the run is finished."""
     tensors, _ = read_tensors(job.checkpoints / BEST_FILE)
     write_tensors(folder / WEIGHTS_FILE, tensors)
-    module = build_module(job.architecture)
+    module = build_network(job.architecture)
     module.load_state_dict(tensors)
     write_whole(folder / METRICS_FILE, _metrics_csv(position.history).encode())
-    test = evaluate_module(module, job.data.test, job.normalisation)
-    held_out = job.data.validation if len(job.data.validation) else job.data.test
-    confidences = evaluate_module(module, held_out, job.normalisation).confidences
+    test = _test_figures(module, job)
     seconds = sum(metrics.seconds for metrics in position.history)
     images = sum(metrics.seconds * metrics.images_per_second for metrics in position.history)
     report = RunReport(
-        accuracy=test.accuracy,
-        loss=test.loss,
-        count=test.count,
-        per_class=_per_class(test, job.data.labels),
-        confusion_matrix=tuple(tuple(int(n) for n in row) for row in test.confusion_matrix),
+        **test,
+        count=len(job.data.test),
         labels=job.data.labels,
+        unreadable=job.data.unreadable,
         epochs=job.config.recipe.epochs,
         best_epoch=position.best_epoch,
         validation_accuracy=position.best.validation_accuracy if position.best else None,
         normalisation=job.normalisation,
-        statistics=_statistics(job, confidences),
+        statistics=_statistics(module, job),
         digests=Digests(
             weights=weights_digest(tensors),
             architecture=job.architecture.digest(),
@@ -57,14 +56,33 @@ def write_results(folder: Path, job: Job, position: Position) -> None:
     write_whole(folder / REPORT_FILE, report_text(report).encode())
 
 
-def _statistics(job: Job, confidences: np.ndarray) -> Statistics:
-    counts = np.bincount(job.data.train.labels, minlength=len(job.data.labels))
-    histogram, _ = np.histogram(confidences, bins=10, range=(0.0, 1.0))
+def _test_figures(module: nn.Module, job: Job) -> dict[str, Any]:
+    """The fields of the report that differ between classes and values."""
+    if job.data.test.has_values:
+        values = evaluate_values(module, job.data.test, job.normalisation)
+        return {"loss": values.loss, **asdict(values.errors)}
+    test = evaluate_module(module, job.data.test, job.normalisation)
+    return {
+        "loss": test.loss,
+        "accuracy": test.accuracy,
+        "per_class": _per_class(test, job.data.labels),
+        "confusion_matrix": tuple(tuple(int(n) for n in row) for row in test.confusion_matrix),
+    }
+
+
+def _statistics(module: nn.Module, job: Job) -> Statistics:
+    data = job.data
+    frequencies = histogram = np.zeros(0)
+    if not data.train.has_values:
+        frequencies = np.bincount(data.train.targets, minlength=len(data.labels)) / len(data.train)
+        held_out = data.validation if len(data.validation) else data.test
+        confidences = evaluate_module(module, held_out, job.normalisation).confidences
+        histogram = np.histogram(confidences, bins=10, range=(0.0, 1.0))[0] / len(held_out)
     return Statistics(
         input_mean=job.normalisation.mean,
         input_standard_deviation=job.normalisation.standard_deviation,
-        class_frequencies=tuple((counts / counts.sum()).tolist()),
-        confidence_histogram=tuple((histogram / histogram.sum()).tolist()),
+        class_frequencies=tuple(frequencies.tolist()),
+        confidence_histogram=tuple(histogram.tolist()),
     )
 
 

@@ -9,34 +9,33 @@ from pathlib import Path
 import yaml
 from pydantic import ValidationError
 
-from conveyor_trainer.architecture import Architecture
-from conveyor_trainer.architecture_file import dump_architecture, read_architecture
+from conveyor_trainer.architecture_file import read_architecture
 from conveyor_trainer.config import RunConfig
 from conveyor_trainer.errors import RunError
+from conveyor_trainer.network import Network
 from conveyor_trainer.report import RunReport
+from conveyor_trainer.user_module import UserModule
 
 CONFIG_FILE = "config.yaml"
 ARCHITECTURE_FILE = "architecture.yaml"
 WEIGHTS_FILE = "weights.safetensors"
 METRICS_FILE = "metrics.csv"
 REPORT_FILE = "report.json"
+PAGE_FILE = "report.html"
 CHECKPOINT_FOLDER = "checkpoints"
+PICTURE_FOLDER = "pictures"
+EVENT_FOLDER = "tensorboard"
 
 
 def configuration_digest(config: RunConfig) -> str:
     """ "sha256:<hex>" of everything that decides the weights; paths are left out."""
-    content = config.model_dump(mode="json", exclude={"data_dir", "architecture"})
+    content = config.model_dump(mode="json", exclude={"data_dir", "architecture", "module", "init_from"})
     return "sha256:" + hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def config_text(config: RunConfig) -> str:
     """What config.yaml holds."""
     return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
-
-
-def architecture_text(architecture: Architecture) -> str:
-    """What architecture.yaml holds."""
-    return dump_architecture(architecture)
 
 
 def report_text(report: RunReport) -> str:
@@ -55,8 +54,8 @@ def read_config(folder: Path) -> RunConfig:
         raise RunError(f"cannot read {path}: {error}") from error
 
 
-def read_run_files(folder: Path) -> tuple[RunConfig, Architecture, RunReport]:
-    """Configuration, architecture and report of a finished run. Raises RunError."""
+def read_run_files(folder: Path) -> tuple[RunConfig, Network, RunReport]:
+    """Configuration, network and report of a finished run. Raises RunError."""
     config = read_config(folder)
     path = folder / REPORT_FILE
     try:
@@ -67,4 +66,13 @@ def read_run_files(folder: Path) -> tuple[RunConfig, Architecture, RunReport]:
         ) from error
     except (OSError, ValidationError, UnicodeDecodeError) as error:
         raise RunError(f"cannot read {path}: {error}") from error
-    return config, read_architecture(folder / ARCHITECTURE_FILE), report
+    return config, _network(folder, config, report), report
+
+
+def _network(folder: Path, config: RunConfig, report: RunReport) -> Network:
+    if config.module is None or config.module_input is None:
+        return read_architecture(folder / ARCHITECTURE_FILE)
+    outputs = len(report.labels) or len(report.normalisation.value_mean)
+    return UserModule(
+        reference=config.module, input_shape=config.module_input, task=config.module_task, outputs=outputs
+    )

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal, Self
 
-from pydantic import Field, NonNegativeInt, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 from pydantic_settings import BaseSettings, CliPositionalArg, SettingsConfigDict
+
+from conveyor_trainer.input_format import Task
 
 
 class TrainSettings(BaseSettings):
@@ -13,23 +16,74 @@ class TrainSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="CONVEYOR_TRAIN_")
 
-    architecture: CliPositionalArg[str] = Field(
-        description="a ready-made architecture such as mnist_cnn, or the path of a .yaml file"
+    architecture: CliPositionalArg[str | None] = Field(
+        default=None, description="a ready-made architecture such as mnist_cnn, or the path of a .yaml file"
     )
-    data: str = Field(description="the data set: digits (comes along, no download) or mnist")
+    data: str = Field(
+        description="the data set: digits (comes along, no download), mnist, fashion_mnist, cifar10, folder or arrays"
+    )
     run: Path = Field(description="the folder that the run is written to")
     data_dir: Path | None = Field(
-        default=None, description="the folder of the data set's files; without it, mnist is downloaded once"
+        default=None,
+        description="the folder of the data set's files (arrays: or the file); without it, mnist, fashion_mnist and "
+        "cifar10 are downloaded once",
     )
-    recipe: str = Field(default="default", description="how to train: default, or article (as textbooks do)")
+    recipe: str = Field(
+        default="default",
+        description="how to train: default, article (as textbooks do), or a .yaml file of a recipe's settings",
+    )
     epochs: PositiveInt | None = Field(default=None, description="passes over the training images; by the recipe")
     batch_size: PositiveInt | None = Field(default=None, description="images a step; by the recipe")
-    seed: NonNegativeInt = Field(default=0, description="decides first weights, order and dropout")
+    learning_rate: PositiveFloat | None = Field(default=None, description="the highest; by the recipe")
+    patience: PositiveInt | None = Field(
+        default=None, description="stop after so many epochs without improvement on validation; by the recipe"
+    )
+    seed: NonNegativeInt = Field(default=0, description="decides first weights, order, dropout and augmentation")
     split_seed: NonNegativeInt = Field(default=0, description="decides which images are held out")
+    skip_unreadable: bool = Field(default=False, description="leave out image files that cannot be read; count them")
+    imbalance: Literal["none", "weights", "sampler"] | None = Field(
+        default=None, description="classes of unequal size: weigh rare ones more, or draw all alike; by the recipe"
+    )
+    input_size: str | None = Field(
+        default=None, pattern=r"^[1-9]\d*x[1-9]\d*$", description="HxW in pixels, in place of the architecture's own"
+    )
+    colour: Literal["grayscale", "rgb"] | None = Field(
+        default=None, description="colour mode of the images, in place of the architecture's own"
+    )
+    module: str | None = Field(
+        default=None, description="FILE_OR_MODULE:FACTORY of a torch.nn.Module, in ARCHITECTURE's place"
+    )
+    input: str | None = Field(
+        default=None,
+        pattern=r"^[1-9]\d*(x[1-9]\d*){1,2}$",
+        description="what --module takes: CxHxW, or CxL for signals",
+    )
+    task: Task = Field(default="classification", description="what --module answers with: logits, or values")
+    init_from: Path | None = Field(
+        default=None, description="begin with the weights of this run or .safetensors file, the last layer made anew"
+    )
+    freeze_epochs: NonNegativeInt = Field(default=0, description="so many epochs only the last layer learns")
     resume: bool = Field(default=False, description="go on where the run in --run was stopped")
     force: bool = Field(default=False, description="replace the run that --run already holds")
     export: Path | None = Field(default=None, description="afterwards, export into this model repository")
     name: str | None = Field(default=None, description="the model's name in the repository; by the architecture")
+
+    @model_validator(mode="after")
+    def _one_network(self) -> Self:
+        if (self.architecture is None) == (self.module is None):
+            raise ValueError("give either an ARCHITECTURE or --module FILE_OR_MODULE:FACTORY")
+        if (self.module is None) != (self.input is None):
+            raise ValueError("--module and --input CxHxW go together")
+        if self.module is not None and (self.input_size or self.colour):
+            raise ValueError("--input-size and --colour change an architecture's input; --module has --input CxHxW")
+        if self.input is not None and len(self.input.split("x")) == 3 and self.input.split("x")[0] not in ("1", "3"):
+            raise ValueError(f"--input reads CxHxW with 1 or 3 channels, such as 3x224x224, not {self.input}")
+        return self
+
+    @property
+    def input_shape(self) -> tuple[int, ...] | None:
+        """(C, H, W) or (C, L) of --module's input."""
+        return tuple(int(size) for size in self.input.split("x")) if self.input else None
 
 
 class SummarySettings(BaseSettings):
