@@ -13,8 +13,8 @@ from torch import Tensor
 from conveyor_trainer.checkpoint import Position
 from conveyor_trainer.data.split import Rows
 from conveyor_trainer.errors import DataError
+from conveyor_trainer.imbalance import epoch_order
 from conveyor_trainer.job import Job
-from conveyor_trainer.objective import epoch_order
 from conveyor_trainer.seeds import derived_seed
 
 _MAX_BYTES_ON_DEVICE = 2 << 30  # larger sets stay in the computer's memory

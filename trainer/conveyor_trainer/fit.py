@@ -37,7 +37,7 @@ def fit(
     """
     recipe, device = job.config.recipe, accelerator.device
     inputs_of = TrainingInputs(recipe, job.normalisation, device)
-    objective = Objective(job.architecture.task, recipe, job.normalisation, device)
+    objective = Objective(job, device)
     batches = Batches(job, accelerator)
     with torch.random.fork_rng():
         learner = Learner(_first_module(job, device), recipe)
