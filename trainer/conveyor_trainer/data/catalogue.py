@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from difflib import get_close_matches
 
+from conveyor_trainer.data.arrays import load_arrays_source
+from conveyor_trainer.data.cifar10 import load_cifar10_source
 from conveyor_trainer.data.digits import load_digits_source
+from conveyor_trainer.data.folder import load_folder_source
 from conveyor_trainer.data.idx_sets import load_fashion_mnist_source, load_mnist_source
 from conveyor_trainer.data.request import DataRequest
 from conveyor_trainer.data.source import Source
@@ -16,6 +19,9 @@ _SOURCES: dict[str, Callable[[DataRequest], Source]] = {
     "digits": load_digits_source,
     "mnist": load_mnist_source,
     "fashion_mnist": load_fashion_mnist_source,
+    "cifar10": load_cifar10_source,
+    "folder": load_folder_source,
+    "arrays": load_arrays_source,
 }
 _TEST_SHARE = 0.2  # where a data set has no test part of its own
 

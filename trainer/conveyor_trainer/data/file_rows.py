@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,10 +19,9 @@ from conveyor_trainer.errors import DataError
 class FileRows:
     """uint8 (N, H, W, C), by slices and arrays of indices as numpy's own; each look decodes anew, in threads."""
 
-    def __init__(self, paths: Sequence[Path], preprocessor: Preprocessor, threads: ThreadPoolExecutor) -> None:
+    def __init__(self, paths: Sequence[Path], preprocessor: Preprocessor) -> None:
         self._paths = tuple(paths)
         self._preprocessor = preprocessor
-        self._threads = threads
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -42,8 +42,9 @@ class FileRows:
     def __getitem__(self, chosen: slice | NDArray[np.int64]) -> NDArray[np.uint8]:
         paths = self._paths[chosen] if isinstance(chosen, slice) else [self._paths[index] for index in chosen]
         rows = np.empty((len(paths), *self._preprocessor.row_shape), dtype=np.uint8)
-        for row, decoded in zip(rows, self._threads.map(self._decoded, paths), strict=True):
-            row[...] = decoded
+        with ThreadPoolExecutor(max_workers=os.cpu_count()) as threads:
+            for row, decoded in zip(rows, threads.map(self._decoded, paths), strict=True):
+                row[...] = decoded
         return rows
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
@@ -52,7 +53,7 @@ class FileRows:
 
     def only(self, indices: NDArray[np.int64]) -> FileRows:
         """The chosen files, still undecoded."""
-        return FileRows([self._paths[index] for index in indices], self._preprocessor, self._threads)
+        return FileRows([self._paths[index] for index in indices], self._preprocessor)
 
     def _decoded(self, path: Path) -> NDArray[np.uint8]:
         try:
