@@ -32,7 +32,6 @@ def read_run(folder: Path, data_dir: Path | None = None) -> TrainedModel:
     """Reads a finished run and the data that it was tested on. Raises the trainer's errors, or ExportError if the
     data are not those of the training."""
     from conveyor_trainer.run import load_run
-    from conveyor_trainer.shapes import plan
 
     run = load_run(folder)
     data = run.load_data(data_dir)
@@ -47,12 +46,22 @@ def read_run(folder: Path, data_dir: Path | None = None) -> TrainedModel:
         task=model_pb2.TASK_REGRESSION if run.task == "regression" else model_pb2.TASK_CLASSIFICATION,
         returns=model_pb2.MEANING_VALUES if run.task == "regression" else model_pb2.MEANING_LOGITS,
         test=LabelledRows(rows=np.asarray(data.test.rows), targets=data.test.targets),
-        layers=tuple(LayerShape(path=step.name, shape=step.output_shape) for step in plan(run.architecture)),
+        layers=_layers(run),
         reported_accuracy=run.report.accuracy,
         provenance=_provenance(run, data),
         statistics=_statistics(run),
     )
     return TrainedModel(module=run.load_module(), description=description)
+
+
+def _layers(run: Run) -> tuple[LayerShape, ...]:
+    """What the arithmetic says of each layer; nothing of a network from the user's own code."""
+    from conveyor_trainer.architecture import Architecture
+    from conveyor_trainer.shapes import plan
+
+    if not isinstance(run.architecture, Architecture):
+        return ()
+    return tuple(LayerShape(path=step.name, shape=step.output_shape) for step in plan(run.architecture))
 
 
 def _input_of(run: Run) -> ModelInput:

@@ -9,6 +9,7 @@ from torch.nn import functional as F  # noqa: N812  # its usual name
 from conveyor_trainer.imbalance import class_weights
 from conveyor_trainer.job import Job
 from conveyor_trainer.normalise import value_scale
+from conveyor_trainer.recipe import Recipe
 
 
 class Objective:
@@ -18,8 +19,11 @@ class Objective:
         recipe, data = job.config.recipe, job.data
         self._is_classification = job.architecture.task == "classification"
         self._smoothing = recipe.label_smoothing
-        self._weights = class_weights(data.train, data.outputs).to(device) if recipe.imbalance == "weights" else None
+        self._weights = class_weights(data.train, data.outputs).to(device) if self._weighs(recipe) else None
         self._deviation = value_scale(job.normalisation)[1].to(device)
+
+    def _weighs(self, recipe: Recipe) -> bool:
+        return self._is_classification and recipe.imbalance == "weights"
 
     def loss(self, answers: Tensor, targets: Tensor) -> Tensor:
         """The mean over the rows; of values in units of their variance, so that none outweighs the others."""
