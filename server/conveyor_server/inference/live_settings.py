@@ -29,7 +29,7 @@ LogSettingMap = Mapping[str, LogSetting]
 def change_log_level(settings: LogSettingMap) -> None:
     """Applies what is given: a level includes all that are graver. Raises ServingError, and changes nothing then."""
     logger = logging.getLogger(_LOGGER)
-    given = {name: _log_value(name, setting) for name, setting in settings.items()}
+    given = {name: _log_value(name, setting) for name, setting in settings.items() if _is_given(setting)}
     if not given:
         return
     wanted = {**_current_levels(logger.getEffectiveLevel()), **{name: given[name] for name in given if name in _LEVELS}}
@@ -77,6 +77,11 @@ def trace_settings() -> pb.TraceSettingResponse:
 
 def _current_levels(level: int) -> dict[str, bool]:
     return {name: level <= threshold for name, threshold in _LEVELS.items()}
+
+
+def _is_given(setting: LogSetting) -> bool:
+    """Clients send a setting without a value to leave it as it is."""
+    return setting.WhichOneof("parameter_choice") is not None
 
 
 def _log_value(name: str, setting: LogSetting) -> int:
