@@ -1,19 +1,13 @@
 """Data sets: the same splits always, and clear words for files that are missing, damaged or mismatched."""
 
 import gzip
-import hashlib
-from collections.abc import Iterator
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 
 import numpy as np
 import pytest
 
 from conveyor_trainer.architecture_file import find_architecture
 from conveyor_trainer.data import DataRequest, DataSet, load_data_set
-from conveyor_trainer.data.download import Download, download_all
 from conveyor_trainer.errors import DataError, UnknownNameError
 
 INPUT_FORMAT = find_architecture("mnist_cnn").input_format
@@ -82,6 +76,13 @@ def test_plain_and_gzipped_files_give_the_same_splits(mnist_folder: Path) -> Non
     assert _same(packed, plain)
 
 
+def test_fashion_mnist_has_its_own_labels(mnist_folder: Path) -> None:
+    data = _load("fashion_mnist", mnist_folder)
+    assert data.labels[0] == "T-shirt/top"
+    assert len(data.labels) == data.outputs == 10
+    assert _same(data, _load("mnist", mnist_folder))
+
+
 def test_unknown_data_set() -> None:
     with pytest.raises(UnknownNameError, match="did you mean 'digits'"):
         _load("digit")
@@ -112,41 +113,3 @@ def test_labels_of_other_images(mnist_folder: Path) -> None:
     (mnist_folder / "train-labels-idx1-ubyte").write_bytes(_idx("train-labels", 59))
     with pytest.raises(DataError, match="59 labels for 60 images"):
         _load("mnist", mnist_folder)
-
-
-@pytest.fixture
-def web(tmp_path: Path) -> Iterator[tuple[str, bytes]]:
-    """A local web server with one gzipped file, and that file's unpacked content."""
-    (tmp_path / "web").mkdir()
-    content = bytes(range(256)) * 1000
-    (tmp_path / "web" / "data.gz").write_bytes(gzip.compress(content))
-    handler = partial(_QuietHandler, directory=str(tmp_path / "web"))
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_address[1]}", content
-        server.shutdown()
-        thread.join()
-
-
-class _QuietHandler(SimpleHTTPRequestHandler):
-    def log_message(self, format: str, *args: object) -> None:
-        """Keeps the tests' output clean."""
-
-
-def test_download(web: tuple[str, bytes], tmp_path: Path) -> None:
-    url, content = web
-    target = tmp_path / "cache" / "data.gz"
-    wanted = Download(url=f"{url}/data.gz", target=target, sha256=hashlib.sha256(content).hexdigest())
-    download_all([wanted])
-    assert gzip.decompress(target.read_bytes()) == content
-    download_all([Download(url="http://127.0.0.1:1/", target=target, sha256="")])  # there already: nobody is asked
-
-
-def test_download_of_something_else_is_refused(web: tuple[str, bytes], tmp_path: Path) -> None:
-    target = tmp_path / "cache" / "data.gz"
-    with pytest.raises(DataError, match="the file was damaged or changed"):
-        download_all([Download(url=f"{web[0]}/data.gz", target=target, sha256="0" * 64)])
-    with pytest.raises(DataError, match="cannot fetch .*404"):
-        download_all([Download(url=f"{web[0]}/absent.gz", target=target, sha256="0" * 64)])
-    assert list(target.parent.iterdir()) == []

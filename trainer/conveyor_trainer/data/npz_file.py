@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.lib.npyio import NpzFile
 from numpy.typing import NDArray
 
 from conveyor_trainer.data.raw_arrays import RawArrays, RawPart
@@ -38,8 +39,11 @@ def _part(path: Path, arrays: dict[str, NDArray[Any]], suffix: str) -> RawPart:
 
 def _read(path: Path) -> dict[str, NDArray[Any]]:
     try:
-        with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, AttributeError) as error:
+        with path.open("rb") as file:
+            found = np.load(file, allow_pickle=False)
+            if not isinstance(found, NpzFile):
+                raise ValueError("it holds a single array without a name")
+            return {name: found[name] for name in found.files}
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise DataError(f"{path} is not a whole .npz file of numbers and texts: {reason}") from error
