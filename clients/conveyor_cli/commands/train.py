@@ -7,6 +7,7 @@ from conveyor_contract.errors import UsageError
 from conveyor_trainer.settings import TrainSettings
 
 if TYPE_CHECKING:
+    from conveyor_trainer.report import RunReport
     from conveyor_trainer.run import Run
 
 SUMMARY = "train a network and leave a run behind"
@@ -18,9 +19,12 @@ def run(settings: TrainSettings) -> None:
     """Trains, prints the results and, where asked to, exports. The trainer itself knows no exporter."""
     if settings.name is not None and settings.export is None:
         raise UsageError("--name names the model in a repository: give --export REPOSITORY with it")
+    from conveyor_trainer.processes import is_main_process
     from conveyor_trainer.train import train
 
     finished = train(settings)
+    if not is_main_process():
+        return
     _print_results(finished)
     if settings.export is None:
         sys.stdout.write(f"\nnext: {finished.next_command}\n")
@@ -35,9 +39,17 @@ def run(settings: TrainSettings) -> None:
 def _print_results(finished: "Run") -> None:
     report = finished.report
     held_out = f", {report.validation_accuracy:.2%} on validation" if report.validation_accuracy is not None else ""
+    if report.unreadable:
+        sys.stdout.write(f"{report.unreadable} unreadable files were left out\n")
     sys.stdout.write(
-        f"{finished.architecture.name} on {finished.config.data}: {report.accuracy:.2%} of {report.count:,} "
-        f"test images right (epoch {report.best_epoch} of {report.epochs} kept{held_out})\n"
+        f"{finished.architecture.name} on {finished.config.data}: {_figures(report)} "
+        f"(epoch {report.best_epoch} of {report.epochs} kept{held_out})\n"
         f"trained in {report.train_seconds:.1f} s at {report.images_per_second:,.0f} images/s\n"
         f"the run is in {finished.folder}: report.json, metrics.csv, weights.safetensors\n"
     )
+
+
+def _figures(report: "RunReport") -> str:
+    if report.accuracy is not None:
+        return f"{report.accuracy:.2%} of {report.count:,} test images right"
+    return f"mean absolute error {report.mae:.4g}, R2 {report.r2:.4f} over {report.count:,} test rows"
