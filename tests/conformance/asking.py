@@ -8,9 +8,10 @@ from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
+import pytest
 import tritonclient.grpc as triton
 import tritonclient.grpc.aio as triton_aio
-from tritonclient.utils import InferenceServerException
+from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
 SECONDS = 60
 
@@ -64,8 +65,6 @@ def way(name: str, url: str) -> Ask:
 
 def tensor(name: str, array: npt.NDArray[Any], datatype: str = "") -> triton.InferInput:
     """An input with raw contents."""
-    from tritonclient.utils import np_to_triton_dtype
-
     given = triton.InferInput(name, list(array.shape), datatype or np_to_triton_dtype(array.dtype))
     return given.set_data_from_numpy(array)
 
@@ -73,3 +72,11 @@ def tensor(name: str, array: npt.NDArray[Any], datatype: str = "") -> triton.Inf
 def images(count: int = 1, seed: int = 0) -> npt.NDArray[np.uint8]:
     """Rows for `tiny`."""
     return np.random.default_rng(seed).integers(0, 256, (count, 8, 8, 1), dtype=np.uint8)
+
+
+def check(call: Callable[[], Any], code: str, message: str) -> None:
+    """The call fails with the code, where the way of asking knows one, and the message begins so."""
+    with pytest.raises(InferenceServerException) as caught:
+        call()
+    assert caught.value.message().startswith(message)
+    assert caught.value.status() in (None, f"StatusCode.{code}")

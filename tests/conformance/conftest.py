@@ -15,6 +15,7 @@ FLAGS = ("--model-control-mode", "explicit", "--load-model", "*")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--url", default=None, help="host:port of a server that serves tests.conformance.models")
+    parser.addoption("--engine", default="grpcio", help="what carries gRPC in the server that the suite starts")
 
 
 @pytest.fixture(scope="package")
@@ -28,12 +29,18 @@ def repository(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Co
 
 
 @pytest.fixture(scope="package")
-def url(repository: Path | None, pytestconfig: pytest.Config) -> Iterator[str]:
+def engine(pytestconfig: pytest.Config) -> str:
+    """What carries gRPC in our own servers."""
+    return str(pytestconfig.getoption("--engine", default="grpcio"))
+
+
+@pytest.fixture(scope="package")
+def url(repository: Path | None, engine: str, pytestconfig: pytest.Config) -> Iterator[str]:
     """Where the server under test is."""
     if repository is None:
         yield str(pytestconfig.getoption("--url"))
         return
-    with running(repository, *FLAGS) as server:
+    with running(repository, *FLAGS, "--engine", engine) as server:
         yield server.address
 
 

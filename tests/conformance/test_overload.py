@@ -1,0 +1,99 @@
+"""The rows of the error table that need a busy or a stopping server."""
+
+import json
+import queue
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tritonclient.grpc as triton
+from tritonclient.utils import InferenceServerException
+
+from tests.conformance.asking import Ask, ask_sync, check, tensor
+from tests.conformance.conftest import FLAGS
+from tests.conformance.models import write_slow
+from tests.server.process import ServerProcess
+
+
+def test_a_full_queue(client: triton.InferenceServerClient, conveyor: None) -> None:
+    config = {"dynamic_batching": {"default_queue_policy": {"max_queue_size": 8}}}
+    client.load_model("slow", config=json.dumps(config))
+    with occupied(client, 24) as outcomes:
+        pass
+    refused = [error for _, error in outcomes if error is not None]
+    assert len(outcomes) == 24
+    # One runs and eight wait; the machine may finish some while the rest arrive.
+    assert 0 < len(refused) <= 24 - 9
+    for error in refused:
+        assert error.status() == "StatusCode.UNAVAILABLE"
+        assert error.message() == "[request id: <id_unknown>] Exceeds maximum queue size"
+    client.load_model("slow")
+
+
+def test_a_timeout_in_the_queue(client: triton.InferenceServerClient, ask: Ask, conveyor: None) -> None:
+    with occupied(client, 4):
+        started = time.monotonic()
+        check(lambda: ask("slow", [one()], timeout=20_000), "UNAVAILABLE", "Request timeout expired")
+        assert time.monotonic() - started < 1, "it fires on time, not when the model is next free"
+
+
+def test_a_deadline_of_the_call(client: triton.InferenceServerClient) -> None:
+    with occupied(client, 2), pytest.raises(InferenceServerException) as caught:
+        client.infer("slow", [one()], client_timeout=0.02)
+    # Both sides keep the time, and either may be first.
+    assert caught.value.status() in ("StatusCode.DEADLINE_EXCEEDED", "StatusCode.UNAVAILABLE")
+
+
+def test_a_call_that_its_caller_cancels(client: triton.InferenceServerClient) -> None:
+    with occupied(client, 2):
+        answers: queue.Queue[Any] = queue.Queue()
+        call = client.async_infer("slow", [one()], lambda result, error: answers.put(error))
+        call.cancel()
+        assert answers.get(timeout=30).status() == "StatusCode.CANCELLED"
+
+
+def test_a_server_that_stops_finishes_what_it_accepted_and_refuses_the_rest(tmp_path: Path, engine: str) -> None:
+    write_slow(tmp_path)
+    server = ServerProcess(tmp_path, *FLAGS, "--engine", engine)
+    with triton.InferenceServerClient(server.address) as client, occupied(client, 6) as outcomes:
+        server.signal()
+        server.wait_for_log("stopping")
+        # The first refusal may take a moment: the drain closes the door one step after the log says so.
+        time.sleep(0.2)
+        assert not client.is_server_ready()
+        assert client.is_server_live()
+        check(
+            lambda: ask_sync(server.address, "slow", [one()]),
+            "UNAVAILABLE",
+            "[request id: <id_unknown>] Server is stopping, scheduler for model has stopped accepting",
+        )
+    assert [error for _, error in outcomes] == [None] * 6
+    assert server.stop() == 0
+
+
+def one() -> triton.InferInput:
+    """An input for `slow`."""
+    return tensor("x", np.ones(1, np.float32))
+
+
+@contextmanager
+def occupied(client: triton.InferenceServerClient, requests: int) -> Iterator[list[tuple[Any, Any]]]:
+    """`slow` at work on so many requests; at the end their outcomes are in the list."""
+    outcomes: list[tuple[Any, Any]] = []
+    done = threading.Semaphore(0)
+
+    def note(result: Any, error: Any) -> None:
+        outcomes.append((result, error))
+        done.release()
+
+    for _ in range(requests):
+        client.async_infer("slow", [one()], note)
+    time.sleep(0.1)
+    yield outcomes
+    for _ in range(requests):
+        assert done.acquire(timeout=60)
