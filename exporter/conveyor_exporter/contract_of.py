@@ -2,27 +2,19 @@
 
 from __future__ import annotations  # the stubs' enum types exist for the type checker only
 
-import importlib.metadata
-from collections.abc import Sequence
-
 from conveyor.v1 import model_pb2
 from conveyor_contract.contract import BATCH_AXIS, SCHEMA_VERSION, dimensions
-from conveyor_exporter.checks.candidate import Candidate
 from conveyor_exporter.description import ExportOptions, ModelDescription
 from conveyor_exporter.onnx_graph import opset_of
-from conveyor_exporter.session import CPU_PROVIDER, runtime_version
-
-PACKAGES = ("conveyor", "numpy", "onnx", "onnxscript", "pillow", "torch")
+from conveyor_exporter.precision.choice import Outcome
+from conveyor_exporter.tool_versions import tool_versions
 
 
 def contract_of(
-    name: str,
-    candidate: Candidate,
-    description: ModelDescription,
-    options: ExportOptions,
-    checks: Sequence[model_pb2.Check],
+    name: str, outcome: Outcome, description: ModelDescription, options: ExportOptions
 ) -> model_pb2.ModelContract:
     """Everything that a server or client must know; the model digest is filled in when the file is written."""
+    candidate = outcome.candidate
     provenance = model_pb2.Provenance()
     provenance.CopyFrom(description.provenance)
     provenance.opset, provenance.ir_version = opset_of(candidate.graph), candidate.graph.ir_version
@@ -36,9 +28,10 @@ def contract_of(
         outputs=[candidate.output],
         preprocessing=description.input.preprocessing(),
         batching=model_pb2.Batching(max_batch_size=options.max_batch_size, buckets=options.buckets),
-        precision="fp32",
-        provider=CPU_PROVIDER,
-        evidence=model_pb2.Evidence(checks=checks),
+        precision=candidate.precision,
+        provider=candidate.provider,
+        unproved=outcome.unproved,
+        evidence=model_pb2.Evidence(checks=outcome.checks),
         provenance=provenance,
         training_statistics=description.statistics,
     )
@@ -53,10 +46,3 @@ def output_spec(description: ModelDescription, outputs: int) -> model_pb2.Tensor
         layout=model_pb2.LAYOUT_NC,
         meaning=description.output_meaning,
     )
-
-
-def tool_versions() -> dict[str, str]:
-    """Versions of the packages that made the file, without a build's own suffix (2.13.0+cpu is 2.13.0)."""
-    versions = {package: importlib.metadata.version(package) for package in PACKAGES}
-    versions["onnxruntime"] = runtime_version()
-    return {package: version.partition("+")[0] for package, version in versions.items()}

@@ -3,7 +3,7 @@
 from __future__ import annotations  # the stubs' enum types exist for the type checker only
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 
 from conveyor.v1 import model_pb2
 from conveyor_contract.contract import PROBABILITIES_OUTPUT, VALUES_OUTPUT
+from conveyor_contract.preprocessing import Preprocessor
 from conveyor_exporter.errors import ExportError
-from conveyor_exporter.model_input import ModelInput, Rows
+from conveyor_exporter.model_input import ImageInput, ModelInput, Rows
+from conveyor_exporter.precision.gate import FP32, Limits
 
 DEFAULT_OPSET = 18
 DEFAULT_MAX_BATCH_SIZE = 32
@@ -46,7 +48,8 @@ class ModelDescription:
 
     `returns` says what the network's forward gives: MEANING_LOGITS (a softmax is added), MEANING_PROBABILITIES
     (it ends in softmax itself) or, for regression, MEANING_VALUES. Without labels, outputs are numbered. `layers` are
-    output shapes by arithmetic and `reported_accuracy` is training's own figure (0 to 1): both are checked.
+    output shapes by arithmetic and `reported_accuracy` is training's own figure (0 to 1): both are checked. int8 is
+    calibrated on the rows of `training`, a few hundred of what the network was trained on.
     """
 
     input: ModelInput
@@ -54,10 +57,16 @@ class ModelDescription:
     task: model_pb2.Task.ValueType = model_pb2.TASK_CLASSIFICATION
     returns: model_pb2.Meaning.ValueType = model_pb2.MEANING_LOGITS
     test: LabelledRows | None = None
+    training: Rows | None = None
     layers: tuple[LayerShape, ...] = ()
     reported_accuracy: float | None = None
     provenance: model_pb2.Provenance = field(default_factory=model_pb2.Provenance)
     statistics: model_pb2.TrainingStatistics | None = None
+
+    @property
+    def preprocessor(self) -> Preprocessor | None:
+        """What is done to an image before the graph; None for signals."""
+        return self.input.preprocessor if isinstance(self.input, ImageInput) else None
 
     @property
     def is_classification(self) -> bool:
@@ -82,22 +91,27 @@ def _silent(step: str) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class ExportOptions:
-    """How to export. `max_batch_size` in rows; `on_step` is told what is being done, for a progress display."""
+    """How to export. `max_batch_size` in rows; `on_step` is told what is being done, for a progress display.
+
+    A lower `precision` is kept only within `limits`; "auto" tries all and keeps the best. `unproved` lets fp16 be
+    written where there is no CUDA to prove it on. PNG files in `pictures` are carried beside the model.
+    """
 
     max_batch_size: int = DEFAULT_MAX_BATCH_SIZE
     opset: int = DEFAULT_OPSET
     golden: Literal["real", "synthetic"] = "real"
     force: bool = False
+    precision: Literal["fp32", "fp16", "int8", "auto"] = FP32
+    limits: Limits = field(default_factory=Limits)
+    unproved: bool = False
+    measure_seconds: float = 0.5  # for each batch size, where speed is measured
+    pictures: Path | None = None
     rejected_dir: Path | None = None
     on_step: Callable[[str], None] = _silent
 
     def __post_init__(self) -> None:
         if self.max_batch_size < 1:
             raise ExportError(f"max_batch_size is {self.max_batch_size} rows; it must be at least 1.")
-
-    def with_rejected_dir(self, default: Path) -> ExportOptions:
-        """The same with somewhere to put a refused model, unless a place was chosen already."""
-        return self if self.rejected_dir else replace(self, rejected_dir=default)
 
     @property
     def buckets(self) -> tuple[int, ...]:

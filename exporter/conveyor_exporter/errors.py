@@ -1,6 +1,13 @@
 """Errors of export and of checking model files. Each message is one sentence that a person can act on."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from conveyor_contract.errors import ConveyorError
+
+if TYPE_CHECKING:
+    from conveyor_exporter.report import ExportReport
 
 
 class ExportError(ConveyorError):
@@ -20,4 +27,8 @@ class RunError(ExportError):
 
 
 class RejectedError(ExportError):
-    """At least one check failed; nothing was written into the repository."""
+    """At least one check failed; nothing was written into the repository. The report says all that was found."""
+
+    def __init__(self, message: str, report: ExportReport) -> None:
+        super().__init__(message)
+        self.report = report

@@ -17,6 +17,7 @@ from conveyor_exporter.checks.registry import check_candidate
 from conveyor_exporter.checks.samples import replay
 from conveyor_exporter.errors import RunError
 from conveyor_exporter.onnx_graph import datatype_of, graph_inputs, shape_in_graph
+from conveyor_exporter.precision.gate import FP32
 
 BATCH_SIZES = (1, 2, 3, 7, 8)
 FREE_SIZE = 224  # for a height or width that the graph leaves open
@@ -53,7 +54,7 @@ def _golden_check(
     try:
         has_preprocessing = contract.HasField("preprocessing")
         preprocessor = Preprocessor.from_message(contract.preprocessing) if has_preprocessing else None
-        return replay(candidate.session, golden, preprocessor, contract.precision)
+        return replay(candidate, golden, preprocessor)
     except (ContractError, RunError) as error:
         return failed(str(error))
 
@@ -69,6 +70,7 @@ def _from_contract(path: Path, graph: ModelProto, contract: model_pb2.ModelContr
         labels=tuple(contract.labels),
         batch_sizes=tuple(sorted({1, *contract.batching.buckets})),
         row_shape=row_shape_of(contract.inputs[0]),
+        precision=contract.precision or FP32,
     )
 
 
@@ -77,14 +79,17 @@ def _from_graph(path: Path, graph: ModelProto) -> Candidate:
     inputs, outputs = graph_inputs(graph), list(graph.graph.output)
     if not inputs or not outputs:
         raise ContractError(f"{path}: the graph has no input or no output, so there is nothing to run.")
-    row_shape = tuple(size if isinstance(size, int) else FREE_SIZE for size in shape_in_graph(inputs[0])[1:])
+    shape = shape_in_graph(inputs[0])
+    row_shape = tuple(size if isinstance(size, int) else FREE_SIZE for size in shape[1:])
+    # A batch that the graph fixes is found by declared_axes; the other checks then say what can be said at that size.
+    fixed = (shape[0],) if shape and isinstance(shape[0], int) and shape[0] > 0 else None
     return Candidate(
         graph=graph,
         source=path,
         input=_spec(inputs[0]),
         output=_spec(outputs[0], model_pb2.MEANING_PROBABILITIES),
         labels=(),
-        batch_sizes=BATCH_SIZES,
+        batch_sizes=fixed or BATCH_SIZES,
         row_shape=row_shape,
     )
 

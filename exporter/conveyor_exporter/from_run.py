@@ -13,7 +13,8 @@ from conveyor.v1 import model_pb2
 from conveyor_contract.preprocessing import Preprocessor
 from conveyor_exporter.description import LabelledRows, LayerShape, ModelDescription
 from conveyor_exporter.errors import ExportError
-from conveyor_exporter.model_input import ImageInput, ModelInput, SignalInput
+from conveyor_exporter.model_input import ImageInput, ModelInput, Rows, SignalInput
+from conveyor_exporter.precision.int8 import CALIBRATION_ROWS
 
 if TYPE_CHECKING:
     from conveyor_trainer.data import DataSet
@@ -46,12 +47,19 @@ def read_run(folder: Path, data_dir: Path | None = None) -> TrainedModel:
         task=model_pb2.TASK_REGRESSION if run.task == "regression" else model_pb2.TASK_CLASSIFICATION,
         returns=model_pb2.MEANING_VALUES if run.task == "regression" else model_pb2.MEANING_LOGITS,
         test=LabelledRows(rows=np.asarray(data.test.rows), targets=data.test.targets),
+        training=calibration_rows(data),
         layers=_layers(run),
         reported_accuracy=run.report.accuracy,
         provenance=_provenance(run, data),
         statistics=_statistics(run),
     )
     return TrainedModel(module=run.load_module(), description=description)
+
+
+def calibration_rows(data: DataSet) -> Rows:
+    """Rows of the training split from its beginning to its end, so that each class has its share."""
+    count = min(CALIBRATION_ROWS, len(data.train))
+    return np.asarray(data.train.rows[np.linspace(0, len(data.train) - 1, count).astype(np.int64)])
 
 
 def _layers(run: Run) -> tuple[LayerShape, ...]:
@@ -89,6 +97,7 @@ def _provenance(run: Run, data: DataSet) -> model_pb2.Provenance:
         configuration_digest=run.digests.configuration,
         data_set=data.name,
         split_seed=run.config.split_seed,
+        held_out=run.config.held_out,
         source_revision=run.source_revision,
     )
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,10 +13,16 @@ from conveyor.v1 import model_pb2
 from conveyor_contract.errors import UsageError
 from conveyor_contract.preprocessing import Preprocessor
 from conveyor_exporter.description import ExportOptions, LabelledRows, ModelDescription
-from conveyor_exporter.export import ExportResult, export, export_run
+from conveyor_exporter.exporting import export, export_run
+from conveyor_exporter.from_run import calibration_rows
 from conveyor_exporter.model_input import ImageInput, ModelInput, SignalInput, image_input
 from conveyor_exporter.module_factory import load_module
+from conveyor_exporter.precision.gate import Limits
+from conveyor_exporter.publishing import ExportResult
 from conveyor_exporter.settings import ExportSettings
+
+if TYPE_CHECKING:
+    from conveyor_trainer.data import DataSet
 
 _RETURNS = {
     "logits": model_pb2.MEANING_LOGITS,
@@ -29,6 +37,9 @@ def export_from_settings(settings: ExportSettings, on_step: Callable[[str], None
         max_batch_size=settings.max_batch_size,
         opset=settings.opset,
         golden=settings.golden,
+        precision=settings.precision,
+        limits=Limits(max_drop=settings.max_drop),
+        unproved=settings.unproved,
         force=settings.force,
         rejected_dir=settings.rejected_dir,
         on_step=on_step,
@@ -44,7 +55,7 @@ def export_from_settings(settings: ExportSettings, on_step: Callable[[str], None
         )
     assert settings.module is not None  # the settings' own rule
     description = _describe(settings)
-    options = options.with_rejected_dir(Path("rejected"))
+    options = replace(options, rejected_dir=options.rejected_dir or Path("rejected"))
     network = load_module(settings.module)
     return export(network, description, settings.to, settings.name, version=settings.version, options=options)
 
@@ -52,12 +63,14 @@ def export_from_settings(settings: ExportSettings, on_step: Callable[[str], None
 def _describe(settings: ExportSettings) -> ModelDescription:
     given = _input(settings)
     is_regression = settings.output == "values"
+    data = _data_set(settings, given)
     return ModelDescription(
         input=given,
         labels=tuple(label.strip() for label in settings.labels.split(",")) if settings.labels else (),
         task=model_pb2.TASK_REGRESSION if is_regression else model_pb2.TASK_CLASSIFICATION,
         returns=_RETURNS[settings.output],
-        test=_test_rows(settings, given),
+        test=LabelledRows(rows=np.asarray(data.test.rows), targets=data.test.targets) if data else None,
+        training=calibration_rows(data) if data else None,
     )
 
 
@@ -83,7 +96,7 @@ def _numbers(flag: str, text: str | None) -> tuple[float, ...]:
         raise UsageError(f"--{flag} is {text!r}; write one number per channel, as 0.49,0.48,0.45.") from error
 
 
-def _test_rows(settings: ExportSettings, given: ModelInput) -> LabelledRows | None:
+def _data_set(settings: ExportSettings, given: ModelInput) -> DataSet | None:
     if settings.data is None:
         return None
     from conveyor_trainer.data import DataRequest, load_data_set
@@ -93,7 +106,7 @@ def _test_rows(settings: ExportSettings, given: ModelInput) -> LabelledRows | No
         wanted: Preprocessor | SignalFormat = given.preprocessor
     else:
         wanted = SignalFormat(channels=given.channels, length=given.length)
-    data = load_data_set(
+    return load_data_set(
         DataRequest(
             name=settings.data,
             folder=settings.data_dir,
@@ -101,4 +114,3 @@ def _test_rows(settings: ExportSettings, given: ModelInput) -> LabelledRows | No
             task="regression" if settings.output == "values" else "classification",
         )
     )
-    return LabelledRows(rows=np.asarray(data.test.rows), targets=data.test.targets)

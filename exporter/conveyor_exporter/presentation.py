@@ -10,6 +10,7 @@ from rich.console import Console
 
 from conveyor.v1 import model_pb2
 from conveyor_contract.contract import shape_of
+from conveyor_exporter.comparison_table import comparison_lines
 from conveyor_exporter.evaluate import EvaluationReport
 
 if TYPE_CHECKING:
@@ -40,6 +41,11 @@ def export_lines(report: ExportReport, path: object) -> list[str]:
     return [
         f"{report.model_name} version {report.version}: {len(report.checks)} checks passed in {seconds:.1f} s",
         *check_lines(report.checks),
+        *(
+            ["precisions, measured in turns on one thread:", *comparison_lines(report.comparisons)]
+            if report.comparisons
+            else []
+        ),
         f"{path}  ({report.file_bytes / 1000:.0f} kB, {report.file_digest[:19]})",
     ]
 

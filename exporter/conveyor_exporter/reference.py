@@ -22,11 +22,12 @@ CHUNK_ROWS = 256
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reference:
+class TorchReference:
     """A network in eval mode with its description."""
 
     network: nn.Module
     description: ModelDescription
+    name: str = "PyTorch"
 
     def raw_answers(self, rows: Rows) -> NDArray[np.float32]:
         """What the network's forward gives: logits, probabilities or values [N, outputs]."""

@@ -3,11 +3,13 @@
 import json
 import platform
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from conveyor.v1 import model_pb2
+from conveyor_exporter.checks.accuracy import ChangedLabel
+from conveyor_exporter.precision.gate import Comparison
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,6 +19,8 @@ class ExportReport:
     model_name: str
     version: int
     checks: tuple[model_pb2.Check, ...]
+    comparisons: tuple[Comparison, ...] = ()
+    changed_labels: tuple[ChangedLabel, ...] = ()
     file_digest: str = ""
     model_digest: str = ""
     file_bytes: int = 0
@@ -38,6 +42,8 @@ class ExportReport:
             "model_name": self.model_name,
             "version": self.version,
             "checks": checks_as_dicts(self.checks),
+            "precisions": [comparison.to_dict() for comparison in self.comparisons],
+            "changed_labels": [asdict(change) for change in self.changed_labels],
             "file_digest": self.file_digest,
             "model_digest": self.model_digest,
             "file_bytes": self.file_bytes,

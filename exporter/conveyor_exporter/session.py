@@ -1,4 +1,4 @@
-"""An ONNX model in ONNX Runtime on the CPU, as the proof runs it: one thread, so that figures repeat."""
+"""An ONNX model in ONNX Runtime, as the proof runs it: one thread, so that figures repeat, and TF32 off."""
 
 from pathlib import Path
 from typing import Any
@@ -9,23 +9,29 @@ from numpy.typing import NDArray
 from conveyor_exporter.errors import ExportError, RunError
 
 CPU_PROVIDER = "CPUExecutionProvider"
-_ERRORS_ONLY = 3
+CUDA_PROVIDER = "CUDAExecutionProvider"
+_FATAL_ONLY = 4  # its errors are raised; on stderr they would only be said twice
+_PROVIDER_OPTIONS = {CPU_PROVIDER: {}, CUDA_PROVIDER: {"use_tf32": "0"}}
 
 
 class Session:
-    """A loaded model with one input. Raises RunError when ONNX Runtime refuses it."""
+    """A loaded model with one input. Raises RunError when ONNX Runtime refuses it, or would run it elsewhere."""
 
-    def __init__(self, source: bytes | Path) -> None:
+    def __init__(self, source: bytes | Path, provider: str = CPU_PROVIDER) -> None:
         runtime = _onnxruntime()
         options = runtime.SessionOptions()
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
-        options.log_severity_level = _ERRORS_ONLY
+        options.log_severity_level = _FATAL_ONLY
         options.use_deterministic_compute = True
         try:
-            self._session = runtime.InferenceSession(source, options, providers=[CPU_PROVIDER])
+            self._session = runtime.InferenceSession(
+                source, options, providers=[(provider, _PROVIDER_OPTIONS[provider])]
+            )
         except Exception as error:  # ONNX Runtime's errors share no base of their own
             raise RunError(f"ONNX Runtime cannot load the model ({_sentence(error)})") from error
+        if self._session.get_providers()[0] != provider:
+            raise RunError(f"ONNX Runtime would run the model on {self._session.get_providers()[0]}, not on {provider}")
         self.inputs = tuple(value.name for value in self._session.get_inputs())
         self.outputs = tuple(value.name for value in self._session.get_outputs())
 
@@ -45,6 +51,11 @@ class Session:
         """The first output for any number of rows, `chunk_rows` at a time."""
         starts = range(0, len(rows), chunk_rows)
         return np.concatenate([self.run(rows[start : start + chunk_rows]) for start in starts])
+
+
+def has_cuda() -> bool:
+    """Whether the installed ONNX Runtime knows CUDA at all; whether it works, a session tells."""
+    return CUDA_PROVIDER in _onnxruntime().get_available_providers()
 
 
 def runtime_version() -> str:

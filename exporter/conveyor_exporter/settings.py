@@ -36,6 +36,11 @@ class ExportSettings(BaseSettings):
     data: str | None = Field(default=None, description="with --module: the data set to check on; else noise")
     max_batch_size: PositiveInt = Field(default=32, description="rows; the largest batch that is proved and served")
     opset: PositiveInt = Field(default=18, description="ONNX operator set of the file")
+    precision: Literal["fp32", "int8", "fp16", "auto"] = Field(
+        default="fp32", description="kept only where it pays, int8 on the CPU, fp16 on CUDA; auto tries all of them"
+    )
+    max_drop: float = Field(default=0.2, ge=0, description="points of accuracy that a lower precision may lose")
+    unproved: bool = Field(default=False, description="write fp16 where there is no CUDA to prove it on, marked so")
     golden: Literal["real", "synthetic"] = Field(
         default="real", description="golden samples inside the file: images of the test split, or noise"
     )

@@ -14,7 +14,7 @@ from sklearn.datasets import load_digits
 from torch import nn
 
 from conveyor_exporter.description import LabelledRows, ModelDescription
-from conveyor_exporter.export import export
+from conveyor_exporter.exporting import export
 from conveyor_exporter.model_input import image_input
 from conveyor_exporter.presentation import export_lines
 

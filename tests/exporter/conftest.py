@@ -13,9 +13,11 @@ from conveyor_exporter.checks.candidate import Proof
 from conveyor_exporter.checks.registry import check_proof
 from conveyor_exporter.convert import Conversion, convert
 from conveyor_exporter.description import ExportOptions, LabelledRows, ModelDescription
-from conveyor_exporter.export import ExportResult, export, prepare_proof
+from conveyor_exporter.exporting import export
+from conveyor_exporter.from_module import prepare_proof
 from conveyor_exporter.model_input import image_input
-from conveyor_exporter.reference import Reference, detached_copy
+from conveyor_exporter.publishing import ExportResult
+from conveyor_exporter.reference import TorchReference, detached_copy
 from tests.exporter.networks import OUTPUTS, colour, plain
 
 LABELS = ("ant", "bee", "cat")
@@ -57,7 +59,7 @@ class Converted:
         if alter is not None:
             alter(graph)
         conversion = replace(self.conversion, model=graph.SerializeToString())
-        reference = Reference(network=self.network, description=description or describe())
+        reference = TorchReference(network=self.network, description=description or describe())
         return prepare_proof(conversion, reference, OUTPUTS, SMALL)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from conveyor_exporter.errors import RejectedError
-from conveyor_exporter.export import export
+from conveyor_exporter.exporting import export
 from tests.exporter.conftest import SMALL, describe
 from tests.exporter.networks import BROKEN, Network, plain
 

@@ -7,7 +7,7 @@ import pytest
 
 from conveyor_cli.main import main
 from conveyor_contract.model_file import read_model_file
-from conveyor_exporter.export import ExportResult
+from conveyor_exporter.publishing import ExportResult
 from conveyor_trainer.settings import TrainSettings
 
 ARCHITECTURE = """

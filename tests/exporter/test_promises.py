@@ -12,8 +12,9 @@ import pytest
 import torch
 
 from conveyor_exporter.errors import ExportError, RejectedError
-from conveyor_exporter.export import ExportResult, export
+from conveyor_exporter.exporting import export
 from conveyor_exporter.onnx_graph import paths_in
+from conveyor_exporter.publishing import ExportResult
 from conveyor_exporter.session import Session
 from tests.exporter.conftest import SMALL, describe
 from tests.exporter.networks import BROKEN, Network, plain
@@ -25,7 +26,7 @@ from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 from tests.exporter.conftest import SMALL, describe
 from tests.exporter.networks import plain
-from conveyor_exporter.export import export
+from conveyor_exporter.exporting import export
 export(plain(), describe(), Path("models"), "plain", options=SMALL)
 """
 

@@ -14,8 +14,9 @@ from conveyor_contract.golden import row_of_sample
 from conveyor_contract.model_file import read_model_file
 from conveyor_contract.preprocessing import Preprocessor
 from conveyor_exporter.description import ExportOptions, LabelledRows, ModelDescription
-from conveyor_exporter.export import ExportResult, export
+from conveyor_exporter.exporting import export
 from conveyor_exporter.model_input import SignalInput
+from conveyor_exporter.publishing import ExportResult
 from conveyor_exporter.session import Session
 from tests.exporter.conftest import LABELS, SMALL, describe
 from tests.exporter.networks import SOUND_FLATTENS, Network, Residual, colour, depthwise, signal

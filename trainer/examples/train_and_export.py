@@ -8,7 +8,7 @@ leaves FOLDER/run (the training run) and FOLDER/models/digits/1/model.onnx, read
 import sys
 from pathlib import Path
 
-from conveyor_exporter.export import export_run
+from conveyor_exporter.exporting import export_run
 from conveyor_trainer.evaluate import evaluate_module
 from conveyor_trainer.run import Run
 from conveyor_trainer.settings import TrainSettings

@@ -1,5 +1,7 @@
 """Checks on the whole test split: the same labels, the same accuracy."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from conveyor.v1 import model_pb2
@@ -15,28 +17,58 @@ def agreement(proof: Proof) -> model_pb2.Check | None:
     """Every test row gets the same label from both, or values within the tolerance."""
     if proof.test is None:
         return None
-    pytorch, exported = proof.test_answers
+    pytorch, exported = proof.reference_answers, proof.exported_answers
     count = len(pytorch)
     if not proof.reference.description.is_classification:
         difference = compare(exported, pytorch, proof_tolerance(pytorch))
         verdict = passed if difference.ok else failed
         return verdict(f"values of {count} rows within {difference.max_absolute:.1e}", rows=count)
-    changed = np.flatnonzero(pytorch.argmax(axis=1) != exported.argmax(axis=1))
-    if len(changed):
+    changed = changed_labels(proof)
+    if changed:
+        named = [change.row for change in changed[:_NAMED_ROWS]]
         return failed(
-            f"{len(changed)} of {count} test rows change their label: rows {changed[:_NAMED_ROWS].tolist()}; "
-            "the file does not answer as the network did.",
+            f"{len(changed)} of {count} test rows change their label: rows {named}; the file does not answer as the "
+            "network did.",
             changed=len(changed),
             rows=count,
         )
     return passed(f"all {count} test rows keep their label", changed=0, rows=count)
 
 
+@dataclass(frozen=True, kw_only=True)
+class ChangedLabel:
+    """A test row whose label the exported file changes. Labels are the outputs' indices; `row` counts from 0."""
+
+    row: int
+    target: int
+    reference: int
+    exported: int
+
+
+def changed_labels(proof: Proof) -> tuple[ChangedLabel, ...]:
+    """Every test row of a classification to which the file gives another label than its network."""
+    if proof.test is None or not proof.reference.description.is_classification:
+        return ()
+    reference, exported = proof.reference_answers.argmax(axis=1), proof.exported_answers.argmax(axis=1)
+    return tuple(
+        ChangedLabel(
+            row=int(row),
+            target=int(proof.test.targets[row]),
+            reference=int(reference[row]),
+            exported=int(exported[row]),
+        )
+        for row in np.flatnonzero(reference != exported)
+    )
+
+
 def accuracy(proof: Proof) -> model_pb2.Check | None:
     """PyTorch and ONNX Runtime are right equally often."""
     if proof.test is None or not proof.reference.description.is_classification:
         return None
-    pytorch, exported = (np.mean(answers.argmax(axis=1) == proof.test.targets) for answers in proof.test_answers)
+    pytorch, exported = (
+        np.mean(answers.argmax(axis=1) == proof.test.targets)
+        for answers in (proof.reference_answers, proof.exported_answers)
+    )
     figures = {"pytorch": float(pytorch), "onnxruntime": float(exported), "rows": float(len(proof.test.targets))}
     if pytorch != exported:
         return failed(f"PyTorch is right in {pytorch:.2%}, ONNX Runtime in {exported:.2%}.", **figures)
@@ -56,7 +88,9 @@ def mean_error(proof: Proof) -> model_pb2.Check | None:
     if proof.test is None or proof.reference.description.is_classification:
         return None
     targets = proof.test.targets.reshape(len(proof.test.targets), -1)
-    pytorch, exported = (float(np.abs(answers - targets).mean()) for answers in proof.test_answers)
+    pytorch, exported = (
+        float(np.abs(answers - targets).mean()) for answers in (proof.reference_answers, proof.exported_answers)
+    )
     tolerance = proof_tolerance(targets).absolute
     verdict = passed if abs(pytorch - exported) <= tolerance else failed
     return verdict(

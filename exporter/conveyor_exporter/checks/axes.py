@@ -1,5 +1,7 @@
 """Checks of names, types and shapes: what is declared, what the graph says, what a run gives."""
 
+from contextlib import suppress
+
 from conveyor.v1 import model_pb2
 from conveyor_contract.contract import BATCH_AXIS, shape_of
 from conveyor_exporter.checks.candidate import Candidate, failed, passed
@@ -53,6 +55,16 @@ def shapes(candidate: Candidate) -> model_pb2.Check:
             )
     sizes = ", ".join(str(size) for size in candidate.batch_sizes)
     return passed(f"declared = graph = run at batches {sizes}", max_batch_size=candidate.max_batch_size)
+
+
+def runnable_sizes(candidate: Candidate) -> tuple[int, ...]:
+    """The batch sizes at which the model can be run at all."""
+    found = []
+    for size in candidate.batch_sizes:
+        with suppress(RunError):
+            candidate.session.run(candidate.noise[:size])
+            found.append(size)
+    return tuple(found)
 
 
 def labels(candidate: Candidate) -> model_pb2.Check | None:

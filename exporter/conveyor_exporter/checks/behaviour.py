@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 from conveyor.v1 import model_pb2
 from conveyor_contract.golden import compare
 from conveyor_exporter.checks.candidate import Candidate, failed, passed
+from conveyor_exporter.model_input import Rows
 from conveyor_exporter.tolerances import proof_tolerance
 
 _SUM_TOLERANCE = 1e-4
@@ -42,7 +43,7 @@ def probabilities(candidate: Candidate) -> model_pb2.Check:
 def determinism(candidate: Candidate) -> model_pb2.Check:
     """The same batch gives the same answers, run after run."""
     first, *others = (candidate.session.run(candidate.noise) for _ in range(_RUNS))
-    difference, ok = _largest(others, first)
+    difference, ok = _largest(candidate, others, first)
     if not ok:
         return failed(
             f"the same rows gave answers {difference:.2e} apart; the network draws random numbers or keeps state.",
@@ -54,11 +55,11 @@ def determinism(candidate: Candidate) -> model_pb2.Check:
 def batch_invariance(candidate: Candidate) -> model_pb2.Check:
     """A row's answer depends neither on its neighbours, nor on its place, nor on padding."""
     rows = candidate.noise
-    alone = np.concatenate([candidate.session.run(rows[index : index + 1]) for index in range(len(rows))])
+    alone = np.concatenate([_alone(candidate, row) for row in rows])
     together = [candidate.session.run(rows[:size]) for size in candidate.batch_sizes]
     answers = [*together, candidate.session.run(rows[::-1].copy())[::-1], *_padded(candidate)]
     references = [*(alone[:size] for size in candidate.batch_sizes), alone, *([alone[:1]] * len(candidate.batch_sizes))]
-    results = [_largest([answer], reference) for answer, reference in zip(answers, references, strict=True)]
+    results = [_largest(candidate, [answer], reference) for answer, reference in zip(answers, references, strict=True)]
     difference = max(distance for distance, _ in results)
     if not all(ok for _, ok in results):
         return failed(
@@ -67,6 +68,13 @@ def batch_invariance(candidate: Candidate) -> model_pb2.Check:
             max_difference=difference,
         )
     return passed(f"alone, in company, reversed and padded within {difference:.1e}", max_difference=difference)
+
+
+def _alone(candidate: Candidate, row: Rows) -> NDArray[np.float32]:
+    """A row's answer in the smallest batch: by itself, or among zeros where the graph fixes its batch size."""
+    rows = np.zeros((candidate.batch_sizes[0], *row.shape), row.dtype)
+    rows[0] = row
+    return candidate.session.run(rows)[:1]
 
 
 def _padded(candidate: Candidate) -> list[NDArray[np.float32]]:
@@ -79,7 +87,9 @@ def _padded(candidate: Candidate) -> list[NDArray[np.float32]]:
     return answers
 
 
-def _largest(answers: list[NDArray[np.float32]], reference: NDArray[np.float32]) -> tuple[float, bool]:
-    tolerance = proof_tolerance(reference)
+def _largest(
+    candidate: Candidate, answers: list[NDArray[np.float32]], reference: NDArray[np.float32]
+) -> tuple[float, bool]:
+    tolerance = proof_tolerance(reference, candidate.precision)
     differences = [compare(answer, reference, tolerance) for answer in answers]
     return max(difference.max_absolute for difference in differences), all(difference.ok for difference in differences)

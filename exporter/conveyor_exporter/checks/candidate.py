@@ -5,20 +5,18 @@ from __future__ import annotations  # the stubs' enum types exist for the type c
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from onnx import ModelProto
 
 from conveyor.v1 import model_pb2
-from conveyor_exporter.description import LabelledRows
+from conveyor_exporter.description import LabelledRows, ModelDescription
 from conveyor_exporter.golden import make_golden_samples
 from conveyor_exporter.model_input import Rows
-from conveyor_exporter.session import Session
-
-if TYPE_CHECKING:
-    from conveyor_exporter.reference import Reference
+from conveyor_exporter.precision.gate import FP32
+from conveyor_exporter.session import CPU_PROVIDER, Session
 
 NOISE_SEED = 20
 _FLOATS = {"FP16": np.float16, "FP64": np.float64}
@@ -40,11 +38,18 @@ class Candidate:
     batch_sizes: tuple[int, ...]
     row_shape: tuple[int, ...]  # to be run with; where the graph leaves sizes free, ours
     opset: int | None = None  # None: any that the oldest supported runtime reads
+    precision: str = FP32
+    provider: str = CPU_PROVIDER  # on which all of it is proved
 
     @cached_property
     def session(self) -> Session:
         """Raises RunError when ONNX Runtime cannot load the model."""
-        return Session(self.source)
+        return Session(self.source, self.provider)
+
+    @cached_property
+    def model(self) -> bytes:
+        """The serialized model, without weights that lie beside it."""
+        return self.source if isinstance(self.source, bytes) else self.source.read_bytes()
 
     @property
     def max_batch_size(self) -> int:
@@ -65,6 +70,26 @@ class Candidate:
         if len(rows) > 3:
             rows[-1], rows[-2] = 0, 255
         return rows
+
+
+class Reference(Protocol):
+    """What a candidate is held against: the network that it was made from, or the file that it was adopted from."""
+
+    @property
+    def name(self) -> str:
+        """As checks call it: PyTorch."""
+
+    @property
+    def description(self) -> ModelDescription: ...
+
+    def raw_answers(self, rows: Rows) -> NDArray[np.float32]:
+        """Logits, probabilities or values [N, outputs], as the original gives them."""
+
+    def answers(self, rows: Rows) -> NDArray[np.float32]:
+        """What the candidate must answer."""
+
+    def layer_answers(self, rows: Rows) -> dict[str, tuple[str, NDArray[np.float32]]]:
+        """Module path -> (class, what it gave), in the order of the run."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,11 +115,16 @@ class Proof:
         return None if self.test is None else self.test.rows[:REAL_ROWS]
 
     @cached_property
-    def test_answers(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """PyTorch's and ONNX Runtime's answers to the whole test split."""
+    def reference_answers(self) -> NDArray[np.float32]:
+        """PyTorch's answers to the whole test split."""
         assert self.test is not None  # asked for only by checks that have test data
-        exported = self.candidate.session.run_in_chunks(self.test.rows, self.candidate.max_batch_size)
-        return self.reference.answers(self.test.rows), exported
+        return self.reference.answers(self.test.rows)
+
+    @cached_property
+    def exported_answers(self) -> NDArray[np.float32]:
+        """ONNX Runtime's answers to the whole test split."""
+        assert self.test is not None  # as above
+        return self.candidate.session.run_in_chunks(self.test.rows, self.candidate.max_batch_size)
 
 
 def passed(detail: str, **figures: float) -> model_pb2.Check:

@@ -1,22 +1,21 @@
 """All checks, in the order in which they run: causes before their consequences."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 from conveyor.v1 import model_pb2
-from conveyor_exporter.checks import accuracy, axes, behaviour, file, layers, parity, samples
+from conveyor_exporter.checks import accuracy, axes, behaviour, file, layers, lower, parity, samples
 from conveyor_exporter.checks.candidate import Candidate, Proof, failed
+from conveyor_exporter.checks.lower import LowerProof
 from conveyor_exporter.errors import RunError
-from conveyor_exporter.model_input import ImageInput
 
-Subject = TypeVar("Subject", Candidate, Proof)
+Subject = TypeVar("Subject", Candidate, Proof, LowerProof)
 
 
-def golden_samples(proof: Proof) -> model_pb2.Check:
+def golden_samples(proof: Proof | LowerProof) -> model_pb2.Check:
     """The golden samples that go into the file are answered rightly."""
-    given = proof.reference.description.input
-    preprocessor = given.preprocessor if isinstance(given, ImageInput) else None
-    return samples.replay(proof.candidate.session, proof.golden, preprocessor, "fp32")
+    return samples.replay(proof.candidate, proof.golden, proof.reference.description.preprocessor)
 
 
 # Of any model file, read only.
@@ -30,12 +29,11 @@ STATIC_CHECKS: tuple[Callable[[Candidate], model_pb2.Check | None], ...] = (
     file.single_softmax,
     axes.declared_axes,
     axes.labels,
-    axes.loads,
+    axes.loads,  # the last: a model that does not load is not run
 )
 
-# Of any model file, run on noise.
+# Of any model file, run on noise; the shapes come first, and what follows runs at the batch sizes that they allow.
 RUN_CHECKS: tuple[Callable[[Candidate], model_pb2.Check | None], ...] = (
-    axes.shapes,
     behaviour.finite,
     behaviour.probabilities,
     behaviour.determinism,
@@ -55,20 +53,36 @@ PROOF_CHECKS: tuple[Callable[[Proof], model_pb2.Check | None], ...] = (
 )
 
 
+# Of a lower precision beside the fp32 file that it was made from.
+LOWER_CHECKS: tuple[Callable[[LowerProof], model_pb2.Check | None], ...] = (
+    lower.fp32_source,
+    golden_samples,
+)
+
+
 def check_candidate(candidate: Candidate, on_step: Callable[[str], None]) -> Iterator[model_pb2.Check]:
     """The verdicts on any model file; it is not run when it does not even load."""
-    loaded = True
-    for verdict in run_checks(STATIC_CHECKS, candidate, on_step):
-        loaded = verdict.ok or verdict.name != axes.loads.__name__
-        yield verdict
-    if loaded:
-        yield from run_checks(RUN_CHECKS, candidate, on_step)
+    verdicts = list(run_checks(STATIC_CHECKS, candidate, on_step))
+    yield from verdicts
+    if not verdicts[-1].ok:
+        return
+    (shapes,) = run_checks((axes.shapes,), candidate, on_step)
+    yield shapes
+    runnable = candidate if shapes.ok else replace(candidate, batch_sizes=axes.runnable_sizes(candidate))
+    if runnable.batch_sizes:
+        yield from run_checks(RUN_CHECKS, runnable, on_step)
 
 
 def check_proof(proof: Proof, on_step: Callable[[str], None]) -> Iterator[model_pb2.Check]:
     """The verdicts on an exported file beside its network."""
     yield from check_candidate(proof.candidate, on_step)
     yield from run_checks(PROOF_CHECKS, proof, on_step)
+
+
+def check_lower(proof: LowerProof, on_step: Callable[[str], None]) -> Iterator[model_pb2.Check]:
+    """The verdicts on a lower precision, beside the fp32 file that it was made from."""
+    yield from check_candidate(proof.candidate, on_step)
+    yield from run_checks(LOWER_CHECKS, proof, on_step)
 
 
 def run_checks(

@@ -6,13 +6,10 @@ from conveyor.v1 import model_pb2
 from conveyor_contract.errors import ContractError, ImageError
 from conveyor_contract.golden import compare, row_of_sample, tolerance_for
 from conveyor_contract.preprocessing import Preprocessor
-from conveyor_exporter.checks.candidate import failed, passed
-from conveyor_exporter.session import CPU_PROVIDER, Session
+from conveyor_exporter.checks.candidate import Candidate, failed, passed
 
 
-def replay(
-    session: Session, golden: model_pb2.GoldenSamples, preprocessor: Preprocessor | None, precision: str
-) -> model_pb2.Check:
+def replay(candidate: Candidate, golden: model_pb2.GoldenSamples, preprocessor: Preprocessor | None) -> model_pb2.Check:
     """Every golden sample gives the stored row and the stored answer."""
     if not golden.samples:
         return failed("there are no golden samples; export the model again.")
@@ -20,8 +17,8 @@ def replay(
     for sample in golden.samples:
         try:
             row = row_of_sample(sample, preprocessor)
-            tolerance = tolerance_for(golden, CPU_PROVIDER, precision)
-            answer = session.run(row[np.newaxis])[0]
+            tolerance = tolerance_for(golden, candidate.provider, candidate.precision)
+            answer = candidate.session.run(row[np.newaxis])[0]
             difference = compare(answer, np.array(sample.reference_output, dtype=np.float32), tolerance)
         except (ContractError, ImageError) as error:
             return failed(str(error))
@@ -31,6 +28,8 @@ def replay(
                 "the sample, the graph or its weights were altered.",
                 max_difference=difference.max_absolute,
             )
+        if sample.label and int(answer.argmax()) != sample.label_index:
+            return failed(f"golden sample {sample.name!r} is no longer labelled {sample.label!r}; it was altered.")
         differences.append(difference.max_absolute)
     kind = "synthetic" if golden.synthetic else "real"
     return passed(

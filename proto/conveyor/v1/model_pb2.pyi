@@ -485,6 +485,7 @@ class Provenance(google.protobuf.message.Message):
     OPSET_FIELD_NUMBER: builtins.int
     IR_VERSION_FIELD_NUMBER: builtins.int
     MODEL_DIGEST_FIELD_NUMBER: builtins.int
+    HELD_OUT_FIELD_NUMBER: builtins.int
     weights_digest: builtins.str
     architecture_digest: builtins.str
     data_digest: builtins.str
@@ -496,6 +497,8 @@ class Provenance(google.protobuf.message.Message):
     ir_version: builtins.int
     model_digest: builtins.str
     """sha256 over the file's top-level fields except its metadata, as "sha256:<hex>"."""
+    held_out: builtins.float
+    """The share of the training rows that was held out for validation, 0 to 1: with split_seed it gives every split."""
     @property
     def versions(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]: ...
     def __init__(
@@ -512,8 +515,9 @@ class Provenance(google.protobuf.message.Message):
         opset: builtins.int = ...,
         ir_version: builtins.int = ...,
         model_digest: builtins.str = ...,
+        held_out: builtins.float = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["architecture_digest", b"architecture_digest", "configuration_digest", b"configuration_digest", "data_digest", b"data_digest", "data_set", b"data_set", "ir_version", b"ir_version", "model_digest", b"model_digest", "opset", b"opset", "source_revision", b"source_revision", "split_seed", b"split_seed", "versions", b"versions", "weights_digest", b"weights_digest"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["architecture_digest", b"architecture_digest", "configuration_digest", b"configuration_digest", "data_digest", b"data_digest", "data_set", b"data_set", "held_out", b"held_out", "ir_version", b"ir_version", "model_digest", b"model_digest", "opset", b"opset", "source_revision", b"source_revision", "split_seed", b"split_seed", "versions", b"versions", "weights_digest", b"weights_digest"]) -> None: ...
 
 Global___Provenance: typing_extensions.TypeAlias = Provenance
 
@@ -606,7 +610,9 @@ class GoldenSample(google.protobuf.message.Message):
 
     @property
     def reference_output(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.float]:
-        """PyTorch's own answer in fp32, and the exported file's on CPU."""
+        """The answer of the network that the file was made from, in fp32 (for an adopted file: of the original file), and
+        the exported file's own on the provider that it was proved on.
+        """
 
     @property
     def exported_output(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.float]: ...
