@@ -33,6 +33,8 @@ def tiny_settings(folder: Path, **changes: Any) -> TrainSettings:
         "recipe": "article",
         "epochs": 1,
         "batch_size": 16,
+        "pictures": False,
+        "events": False,
     }
     return TrainSettings(**(settings | changes))
 

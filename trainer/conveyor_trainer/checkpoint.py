@@ -8,36 +8,12 @@ from pydantic import BaseModel, ValidationError
 
 from conveyor_trainer.errors import RunError
 from conveyor_trainer.learner import Learner
+from conveyor_trainer.metrics import EpochMetrics
 from conveyor_trainer.weights import read_tensors, write_tensors
 
 LAST_FILE = "last.safetensors"
 BEST_FILE = "best.safetensors"
 _VERSION = "2"
-
-
-class EpochMetrics(BaseModel):
-    """One line of metrics.csv. Training figures are of the steps as they went, validation of the epoch's end."""
-
-    epoch: int  # from 1
-    steps: int  # since the start of training
-    train_loss: float
-    train_accuracy: float | None  # None for values, as the other accuracy
-    validation_loss: float | None  # None when nothing was held out
-    validation_accuracy: float | None
-    learning_rate: float
-    seconds: float
-    images_per_second: float
-
-    def is_better_than(self, other: EpochMetrics | None) -> bool:
-        """By validation accuracy, then by validation loss; the later epoch where nothing was held out."""
-        if other is None or self.validation_loss is None or other.validation_loss is None:
-            return True
-        return self._merit > other._merit
-
-    @property
-    def _merit(self) -> tuple[float, float]:
-        assert self.validation_loss is not None
-        return (self.validation_accuracy or 0.0, -self.validation_loss)
 
 
 class Position(BaseModel):

@@ -27,8 +27,15 @@ class Evaluation:
     loss: float
     count: int
     confusion_matrix: NDArray[np.int64]
+    targets: NDArray[np.int64]  # (N,) the true classes
     predictions: NDArray[np.int64]  # (N,) the answered classes
-    confidences: NDArray[np.float32]  # (N,) the highest probabilities
+    probabilities: NDArray[np.float32]  # (N, classes)
+
+    @property
+    def confidences(self) -> NDArray[np.float32]:
+        """(N,) the highest probability of each row."""
+        highest: NDArray[np.float32] = self.probabilities.max(axis=1)
+        return highest
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,8 +60,9 @@ def evaluate_module(module: nn.Module, split: Split, normalisation: Normalisatio
         loss=float(F.cross_entropy(logits.double(), labels)),
         count=len(labels),
         confusion_matrix=torch.bincount(pairs, minlength=classes * classes).view(classes, classes).numpy(),
+        targets=split.targets,
         predictions=best.numpy(),
-        confidences=logits.softmax(dim=1).max(dim=1).values.numpy(),
+        probabilities=logits.softmax(dim=1).numpy(),
     )
 
 

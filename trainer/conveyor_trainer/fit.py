@@ -12,13 +12,14 @@ from accelerate.utils import broadcast_object_list
 from torch import Tensor, nn
 
 from conveyor_trainer.batches import Batches
-from conveyor_trainer.checkpoint import BEST_FILE, EpochMetrics, Position, load_checkpoint, save_checkpoint
+from conveyor_trainer.checkpoint import BEST_FILE, Position, load_checkpoint, save_checkpoint
 from conveyor_trainer.errors import TrainingStoppedError
 from conveyor_trainer.evaluate import evaluate_module, evaluate_values
 from conveyor_trainer.inputs import TrainingInputs
 from conveyor_trainer.interruption import StopRequest
 from conveyor_trainer.job import Job
 from conveyor_trainer.learner import Learner
+from conveyor_trainer.metrics import EpochMetrics
 from conveyor_trainer.network import build_network
 from conveyor_trainer.objective import Objective
 from conveyor_trainer.progress import TrainingProgress

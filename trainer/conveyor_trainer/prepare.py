@@ -102,5 +102,11 @@ def _with_input(architecture: Architecture, settings: TrainSettings) -> Architec
 def _command(settings: TrainSettings, *extra: str) -> str:
     words = ["conveyor", "train", *([settings.architecture] if settings.architecture else [])]
     for field, value in settings.model_dump(exclude_defaults=True, exclude={"architecture", "resume", "force"}).items():
-        words += [f"--{field.rstrip('_').replace('_', '-')}", *([] if value is True else [str(value)])]
+        words += _flag(field.replace("_", "-"), value)
     return shlex.join([*words, *extra])
+
+
+def _flag(name: str, value: object) -> list[str]:
+    if isinstance(value, bool):
+        return [f"--{name}" if value else f"--no-{name}"]
+    return [f"--{name}", str(value)]

@@ -1,21 +1,25 @@
-"""Progress of training, on stderr and only on a terminal: one bar an epoch with loss, accuracy and images/s."""
+"""Progress of training: one bar an epoch on stderr, on a terminal only, and TensorBoard events."""
 
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from types import TracebackType
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from conveyor_trainer.checkpoint import EpochMetrics, Position
+from conveyor_trainer.checkpoint import Position
+from conveyor_trainer.events import EventWriter
 from conveyor_trainer.job import Job
+from conveyor_trainer.metrics import EpochMetrics
 
 
 class TrainingProgress:
-    """A context manager; silent when `shown` is False."""
+    """A context manager; shows nothing when `shown` is False and writes no events without a folder."""
 
-    def __init__(self, job: Job, *, shown: bool | None = None) -> None:
+    def __init__(self, job: Job, *, shown: bool | None = None, events: Path | None = None) -> None:
+        self._events = EventWriter(events) if events else None
         self._epochs = job.config.recipe.epochs
         self._steps = job.steps_per_epoch
         self._bars = Progress(
@@ -37,6 +41,8 @@ class TrainingProgress:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._bars.stop()
+        if self._events:
+            self._events.close()
 
     def step(self, position: Position) -> None:
         """Whenever the position is up to date."""
@@ -52,7 +58,9 @@ class TrainingProgress:
         self._bars.update(self._task, completed=position.step, figures=figures, description=description)
 
     def epoch(self, metrics: EpochMetrics) -> None:
-        """After every epoch: leaves a line behind and starts the bar anew."""
+        """After every epoch: leaves a line and an event behind and starts the bar anew."""
+        if self._events:
+            self._events.write(metrics)
         if self._bars.disable:
             return
         held_out = (

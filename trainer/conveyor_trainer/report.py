@@ -50,8 +50,8 @@ class ClassReport(_Record):
 
 
 class RunReport(_Record):
-    """Everything in report.json. Figures are of the test split: accuracy, per_class and confusion_matrix for classes,
-    mae, rmse and r2 for values, None or empty otherwise."""
+    """Everything in report.json. Figures are of the test split: accuracy, calibration_error, per_class and
+    confusion_matrix for classes, mae, rmse and r2 for values, None or empty otherwise."""
 
     accuracy: float | None = None
     mae: float | None = None
@@ -59,6 +59,7 @@ class RunReport(_Record):
     r2: float | None = None
     loss: float
     count: int
+    calibration_error: float | None = None  # expected, over 15 bins of confidence; a share
     per_class: tuple[ClassReport, ...] = ()
     confusion_matrix: tuple[tuple[int, ...], ...] = ()  # [true class][answered class]
     labels: tuple[str, ...]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -11,12 +9,14 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from conveyor_trainer.checkpoint import BEST_FILE, EpochMetrics, Position
-from conveyor_trainer.evaluate import Evaluation, evaluate_module, evaluate_values
+from conveyor_trainer.checkpoint import BEST_FILE, Position
+from conveyor_trainer.class_figures import calibration_error, class_reports
+from conveyor_trainer.evaluate import evaluate_module, evaluate_values
 from conveyor_trainer.job import Job
+from conveyor_trainer.metrics import metrics_text
 from conveyor_trainer.network import build_network
 from conveyor_trainer.provenance import machine, source_revision, versions
-from conveyor_trainer.report import ClassReport, Digests, RunReport, Statistics
+from conveyor_trainer.report import Digests, RunReport, Statistics
 from conveyor_trainer.run_files import METRICS_FILE, REPORT_FILE, WEIGHTS_FILE, configuration_digest, report_text
 from conveyor_trainer.weights import read_tensors, weights_digest, write_tensors, write_whole
 
@@ -27,7 +27,7 @@ def write_results(folder: Path, job: Job, position: Position) -> None:
     write_tensors(folder / WEIGHTS_FILE, tensors)
     module = build_network(job.architecture)
     module.load_state_dict(tensors)
-    write_whole(folder / METRICS_FILE, _metrics_csv(position.history).encode())
+    write_whole(folder / METRICS_FILE, metrics_text(position.history).encode())
     test = _test_figures(module, job)
     seconds = sum(metrics.seconds for metrics in position.history)
     images = sum(metrics.seconds * metrics.images_per_second for metrics in position.history)
@@ -36,7 +36,7 @@ def write_results(folder: Path, job: Job, position: Position) -> None:
         count=len(job.data.test),
         labels=job.data.labels,
         unreadable=job.data.unreadable,
-        epochs=job.config.recipe.epochs,
+        epochs=position.epoch,
         best_epoch=position.best_epoch,
         validation_accuracy=position.best.validation_accuracy if position.best else None,
         normalisation=job.normalisation,
@@ -65,7 +65,8 @@ def _test_figures(module: nn.Module, job: Job) -> dict[str, Any]:
     return {
         "loss": test.loss,
         "accuracy": test.accuracy,
-        "per_class": _per_class(test, job.data.labels),
+        "per_class": class_reports(test, job.data.labels),
+        "calibration_error": calibration_error(test),
         "confusion_matrix": tuple(tuple(int(n) for n in row) for row in test.confusion_matrix),
     }
 
@@ -84,22 +85,3 @@ def _statistics(module: nn.Module, job: Job) -> Statistics:
         class_frequencies=tuple(frequencies.tolist()),
         confidence_histogram=tuple(histogram.tolist()),
     )
-
-
-def _per_class(test: Evaluation, labels: tuple[str, ...]) -> tuple[ClassReport, ...]:
-    matrix = test.confusion_matrix
-    reports = []
-    for index, label in enumerate(labels):
-        right, count, answered = int(matrix[index, index]), int(matrix[index].sum()), int(matrix[:, index].sum())
-        precision, recall = right / answered if answered else 0.0, right / count if count else 0.0
-        f1 = 2 * right / (count + answered) if count + answered else 0.0
-        reports.append(ClassReport(label=label, precision=precision, recall=recall, f1=f1, count=count))
-    return tuple(reports)
-
-
-def _metrics_csv(history: list[EpochMetrics]) -> str:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=list(EpochMetrics.model_fields), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(metrics.model_dump() for metrics in history)
-    return text.getvalue()

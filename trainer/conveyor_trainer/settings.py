@@ -65,6 +65,8 @@ class TrainSettings(BaseSettings):
     freeze_epochs: NonNegativeInt = Field(default=0, description="so many epochs only the last layer learns")
     resume: bool = Field(default=False, description="go on where the run in --run was stopped")
     force: bool = Field(default=False, description="replace the run that --run already holds")
+    pictures: bool = Field(default=True, description="draw curves, mistakes, filters and more into the run")
+    events: bool = Field(default=True, description="write TensorBoard events into the run")
     export: Path | None = Field(default=None, description="afterwards, export into this model repository")
     name: str | None = Field(default=None, description="the model's name in the repository; by the architecture")
 

@@ -12,6 +12,7 @@ from conveyor_trainer.processes import training_processes
 from conveyor_trainer.progress import TrainingProgress
 from conveyor_trainer.results import write_results
 from conveyor_trainer.run import Run, load_run
+from conveyor_trainer.run_files import EVENT_FOLDER
 from conveyor_trainer.run_folder import check_folder, claim_folder
 from conveyor_trainer.settings import TrainSettings
 
@@ -33,7 +34,12 @@ def _train(settings: TrainSettings, job: Job, accelerator: Accelerator) -> None:
     if main and not settings.resume:
         claim_folder(settings, job)
     accelerator.wait_for_everyone()
-    with stop_on_signals() as stop, TrainingProgress(job, shown=None if main else False) as progress:
+    events = settings.run / EVENT_FOLDER if main and settings.events else None
+    with stop_on_signals() as stop, TrainingProgress(job, shown=None if main else False, events=events) as progress:
         position = fit(job, accelerator, progress, stop, resume=settings.resume)
     if main:
         write_results(settings.run, job, position)
+    if main and settings.pictures:
+        from conveyor_trainer.pictures import draw_pictures
+
+        draw_pictures(load_run(settings.run), job.data)

@@ -55,7 +55,7 @@ class UserModule:
         return "sha256:" + hashlib.sha256(content.encode()).hexdigest()
 
     def build(self) -> nn.Module:
-        """A fresh network. Raises UsageError or UserCodeError; DataError when it answers with another number of values."""
+        """A fresh network. Raises UsageError or UserCodeError; DataError when it answers with too many values."""
         from torch import nn
 
         found = load_named(self.reference)
