@@ -5,12 +5,13 @@ RUNTIME ?= $(shell nvidia-smi -L >/dev/null 2>&1 && echo cuda || echo cpu)
 # An extra package index for torch, for instance PyTorch's CPU index: plain torch on PyPI brings CUDA along.
 TORCH_INDEX ?=
 PIP := -q --disable-pip-version-check $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
+CONTAINER_BUILD ?= docker build
 VENV := .venv
 BIN := $(VENV)/bin
 PROTO_VENV := .venv-proto
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-full lint types format proto bench clean
+.PHONY: help setup demo test test-full lint types format proto bench image clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -40,6 +41,9 @@ proto: $(PROTO_VENV)/.ready ## regenerate the stubs in proto/ from the .proto fi
 
 bench: $(VENV)/.ready ## measure latency and throughput beside a bare gRPC echo on this machine
 	@$(BIN)/python -m conveyor_bench.compare
+
+image: ## build the CPU server's container image
+	@$(CONTAINER_BUILD) -f deploy/server.Dockerfile -t conveyor-server .
 
 clean: ## remove the environments and what the demo left behind
 	rm -rf $(VENV) $(PROTO_VENV) demo
