@@ -47,10 +47,11 @@ def test_signals_with_values(tmp_path: Path) -> None:
     data = _load(_npz(tmp_path, x=SIGNALS, y=VALUES), SIGNAL, "regression")
     assert data.labels == ()
     assert data.outputs == 2
-    assert (data.train.rows.dtype, data.train.targets.dtype) == (np.float32, np.float32)
+    assert data.train.rows.dtype == data.train.targets.dtype == np.float32
     assert (len(data.train), len(data.validation), len(data.test)) == (18, 6, 6)
     found = {row.tobytes(): tuple(values) for row, values in zip(data.test.rows[:], data.test.targets, strict=True)}
-    wanted = {row.tobytes(): tuple(values) for row, values in zip(np.float32(SIGNALS), np.float32(VALUES), strict=True)}
+    exact = SIGNALS.astype(np.float32)
+    wanted = {row.tobytes(): tuple(values) for row, values in zip(exact, VALUES.astype(np.float32), strict=True)}
     assert found.items() <= wanted.items()
 
 
@@ -119,7 +120,12 @@ NPZ: dict[str, tuple[dict[str, Any], InputFormat, Task, str]] = {
     "no rows": ({"x": PIXELS[:0], "y": CLASSES[:0]}, GREY, "classification", "holds no rows"),
     "one class": ({"x": PIXELS, "y": CLASSES * 0}, GREY, "classification", "holds one class only"),
     "fractions": ({"x": PIXELS, "y": CLASSES + 0.5}, GREY, "classification", "0.5 is no class: .* without softmax"),
-    "one-hot": ({"x": PIXELS, "y": VALUES}, GREY, "classification", r"shape \[30, 2\], but a row has one class"),
+    "one-hot": (
+        {"x": PIXELS, "y": VALUES},
+        GREY,
+        "classification",
+        r"shape \[30, 2\], but a classifier",
+    ),
     "an unknown label": (
         {"x_train": PIXELS, "y_train": CLASSES, "x_test": PIXELS, "y_test": CLASSES + 1},
         GREY,

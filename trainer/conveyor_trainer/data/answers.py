@@ -13,6 +13,8 @@ from conveyor_trainer.data.split import Targets
 from conveyor_trainer.errors import DataError
 from conveyor_trainer.input_format import Task
 
+_FOR_VALUES = "for values, let the architecture end in `dense: {units: classes}` without softmax"
+
 
 def read_answers(raw: RawArrays, task: Task) -> tuple[tuple[str, ...], dict[str, Targets]]:
     """Labels (none for values) and each part's targets. Raises DataError where answers and task, labels or parts do
@@ -51,14 +53,15 @@ def _names(part: RawPart) -> list[str]:
     y = part.y.reshape(len(part.y)) if part.y.shape == (len(part.y), 1) else part.y
     if y.ndim != 1:
         raise DataError(
-            f"{part.place}: the answers have the shape {list(y.shape)}, but a row has one class: give that"
+            f"{part.place}: the answers have the shape {list(y.shape)}, but a classifier needs one class a row; "
+            f"{_FOR_VALUES}"
         )
     if y.dtype.kind == "f":
         fractions = y[y != np.floor(y)]  # NaN is unequal to itself
         if len(fractions) or not np.isfinite(y).all():
             raise DataError(
                 f"{part.place}: {fractions[0] if len(fractions) else 'infinity'} is no class: classes are whole "
-                "numbers or names; for values, let the architecture end in `dense: {units: classes}` without softmax"
+                f"numbers or names; {_FOR_VALUES}"
             )
         y = y.astype(np.int64)
     return [str(name) for name in y.tolist()]
