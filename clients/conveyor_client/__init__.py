@@ -8,8 +8,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from conveyor_client.errors import (
+    AccessDenied,
     ConveyorClientError,
     DeadlineExceeded,
+    InsecureConnection,
     InvalidImage,
     ModelNotFound,
     Overloaded,
@@ -20,15 +22,20 @@ from conveyor_client.version import __version__
 
 if TYPE_CHECKING:
     from conveyor_client.async_client import AsyncClient
+    from conveyor_client.call_metadata import traced
     from conveyor_client.client import Client
+    from conveyor_client.connection import Connection
     from conveyor_client.results import Classification, Model, ModelStatus, Prediction, Timings
 
 __all__ = [
+    "AccessDenied",
     "AsyncClient",
     "Classification",
     "Client",
+    "Connection",
     "ConveyorClientError",
     "DeadlineExceeded",
+    "InsecureConnection",
     "InvalidImage",
     "Model",
     "ModelNotFound",
@@ -39,17 +46,20 @@ __all__ = [
     "ServerUnavailable",
     "Timings",
     "__version__",
+    "traced",
 ]
 
 # Loaded when first asked for: gRPC takes a tenth of a second to import, which `conveyor --help` need not wait for.
 _LAZY = {
     "AsyncClient": "conveyor_client.async_client",
     "Client": "conveyor_client.client",
+    "Connection": "conveyor_client.connection",
     "Classification": "conveyor_client.results",
     "Model": "conveyor_client.results",
     "ModelStatus": "conveyor_client.results",
     "Prediction": "conveyor_client.results",
     "Timings": "conveyor_client.results",
+    "traced": "conveyor_client.call_metadata",
 }
 
 

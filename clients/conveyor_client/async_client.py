@@ -10,9 +10,13 @@ import grpc
 
 from conveyor.v1 import classifier_pb2, classifier_pb2_grpc
 from conveyor_client import channel as channels
-from conveyor_client.async_streaming import AsyncStream, each
+from conveyor_client.async_streaming import AsyncStream, StreamRequests, each
+from conveyor_client.attempts import Attempts
+from conveyor_client.call_metadata import call_metadata
+from conveyor_client.connection import Connection
 from conveyor_client.errors import InvalidImage
 from conveyor_client.health import HEALTH_CHECK, encode_request, is_serving
+from conveyor_client.hedging import AsyncHedgedCall
 from conveyor_client.requests import CALLS_UNDER_WAY, Ask, Grouping, Prepared, classify_request, prepare_async, sendable
 from conveyor_client.results import Classification, Model, ModelStatus, merge, read_model, read_status
 from conveyor_client.statuses import call_failure
@@ -21,7 +25,7 @@ if TYPE_CHECKING:
     from conveyor_client.async_streaming import Images
     from conveyor_client.images import ImageLike
 
-    Call = grpc.aio.UnaryUnaryCall[classifier_pb2.ClassifyRequest, classifier_pb2.ClassifyResponse]
+    Call = AsyncHedgedCall[classifier_pb2.ClassifyResponse]
 
 
 class AsyncClient:
@@ -38,17 +42,21 @@ class AsyncClient:
         *,
         timeout: float | None = channels.DEFAULT_TIMEOUT,
         max_attempts: int = channels.MAX_ATTEMPTS,
+        connection: Connection | None = None,
         credentials: grpc.ChannelCredentials | None = None,
     ) -> None:
         target = channels.parse_address(address)
-        options = channels.channel_options(max_attempts)
-        credentials = channels.credentials_for(target, credentials)
+        self._connection = connection = connection or Connection()
+        options = channels.channel_options(max_attempts, connection, target)
+        credentials = channels.credentials_for(target, connection, credentials)
+        compression = connection.grpc_compression()
         if credentials is None:
-            self._channel = grpc.aio.insecure_channel(target.address, options)
+            self._channel = grpc.aio.insecure_channel(target.address, options, compression)
         else:
-            self._channel = grpc.aio.secure_channel(target.address, credentials, options)
+            self._channel = grpc.aio.secure_channel(target.address, credentials, options, compression)
         self.address = target.address
         self.timeout = timeout
+        self._max_attempts = max_attempts
         self._stub: classifier_pb2_grpc.ClassifierServiceAsyncStub = classifier_pb2_grpc.ClassifierServiceStub(
             self._channel
         )
@@ -133,9 +141,9 @@ class AsyncClient:
 
         Images are taken no faster than answers are read. An image that cannot be used has its `error` set.
         `timeout` is that of the whole stream, in seconds; None lets it run for ever. Closing the iterator ends it.
+        A stream that breaks is begun again, with what was not answered.
         """
-        stream = AsyncStream(images, Ask(model=model, version=version, top_k=top_k), ordered=True)
-        return stream.run(self._stub, self.address, timeout)
+        return self._stream(images, Ask(model=model, version=version, top_k=top_k), timeout, ordered=True)
 
     def stream_unordered(
         self,
@@ -147,14 +155,14 @@ class AsyncClient:
         timeout: float | None = None,
     ) -> AsyncIterator[Classification]:
         """As stream(), in the order in which answers are found; `index` says which image each belongs to."""
-        stream = AsyncStream(images, Ask(model=model, version=version, top_k=top_k), ordered=False)
-        return stream.run(self._stub, self.address, timeout)
+        return self._stream(images, Ask(model=model, version=version, top_k=top_k), timeout, ordered=False)
 
     async def model(self, name: str, version: str = "") -> Model:
         """The model's labels, input size and contract."""
         request = classifier_pb2.GetModelRequest(model_name=name, model_version=version)
         try:
-            return read_model(await self._stub.GetModel(request, timeout=self.timeout))
+            metadata = call_metadata(self._connection)
+            return read_model(await self._stub.GetModel(request, timeout=self.timeout, metadata=metadata))
         except grpc.RpcError as error:
             raise call_failure(error, self.address) from error
 
@@ -162,7 +170,8 @@ class AsyncClient:
         """Every model and version that the server's repository holds."""
         request = classifier_pb2.ListModelsRequest(ready_only=ready_only)
         try:
-            response = await self._stub.ListModels(request, timeout=self.timeout)
+            metadata = call_metadata(self._connection)
+            response = await self._stub.ListModels(request, timeout=self.timeout, metadata=metadata)
         except grpc.RpcError as error:
             raise call_failure(error, self.address) from error
         return [read_status(status) for status in response.models]
@@ -170,23 +179,40 @@ class AsyncClient:
     async def ready(self, model: str = "") -> bool:
         """Whether the server, or this model, is ready for calls; False also when nothing answers."""
         try:
-            return is_serving(await self._health(encode_request(model), timeout=self.timeout))
+            metadata = call_metadata(self._connection)
+            return is_serving(await self._health(encode_request(model), timeout=self.timeout, metadata=metadata))
         except grpc.RpcError:
             return False
+
+    def _stream(
+        self, images: "Images", ask: Ask, timeout: float | None, *, ordered: bool
+    ) -> AsyncIterator[Classification]:
+        def open_call(
+            requests: StreamRequests, remaining: float | None
+        ) -> "grpc.aio.StreamStreamCall[classifier_pb2.ClassifyStreamRequest, classifier_pb2.ClassifyStreamResponse]":
+            return self._stub.ClassifyStream(requests, timeout=remaining, metadata=call_metadata(self._connection))
+
+        stream = AsyncStream(images, ask, ordered=ordered)
+        return stream.run(open_call, self.address, Attempts(self._max_attempts, timeout))
 
     def _start(self, group: list[Prepared], ask: Ask, timeout: float | None) -> "Call | None":
         """Sends a group's images; None when none of them can be sent."""
         sent = sendable(group)
         if not sent:
             return None
-        return self._stub.Classify(classify_request(ask, sent), timeout=timeout or self.timeout)
+        request, timeout = classify_request(ask, sent), timeout or self.timeout
+
+        def start() -> "grpc.aio.UnaryUnaryCall[classifier_pb2.ClassifyRequest, classifier_pb2.ClassifyResponse]":
+            return self._stub.Classify(request, timeout=timeout, metadata=call_metadata(self._connection))
+
+        return AsyncHedgedCall(start, self._connection.hedge_after)
 
     async def _finish(self, group: list[Prepared], call: "Call | None") -> list[Classification]:
         sent = sendable(group)
         if call is None:
             return merge(group, None)
         try:
-            return merge(group, await call)
+            return merge(group, await call.result())
         except grpc.RpcError as error:
             failure = call_failure(error, self.address, sent[0].name if len(sent) == 1 else "")
             if isinstance(failure, InvalidImage) and len(sent) == 1:

@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -9,17 +10,31 @@ import grpc
 
 from conveyor.v1 import classifier_pb2, classifier_pb2_grpc
 from conveyor_client import channel as channels
+from conveyor_client.attempts import Attempts
+from conveyor_client.call_metadata import call_metadata
+from conveyor_client.connection import Connection
 from conveyor_client.errors import InvalidImage
 from conveyor_client.health import HEALTH_CHECK, encode_request, is_serving
+from conveyor_client.hedging import HedgedCall
+from conveyor_client.per_process import PerProcess
 from conveyor_client.requests import CALLS_UNDER_WAY, Ask, Grouping, Prepared, classify_request, prepare, sendable
 from conveyor_client.results import Classification, Model, ModelStatus, merge, read_model, read_status
 from conveyor_client.statuses import call_failure
-from conveyor_client.streaming import Stream
+from conveyor_client.streaming import Stream, StreamCall, StreamRequests
 
 if TYPE_CHECKING:
     from conveyor_client.images import ImageLike
 
-    Call = grpc.Future[classifier_pb2.ClassifyResponse]
+    Call = HedgedCall[classifier_pb2.ClassifyResponse]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Opened:
+    """One process's channel, and what is called through it."""
+
+    channel: grpc.Channel
+    stub: classifier_pb2_grpc.ClassifierServiceStub
+    health: "grpc.UnaryUnaryMultiCallable[bytes, bytes]"
 
 
 class Client:
@@ -27,6 +42,7 @@ class Client:
 
     `timeout` is the deadline of a call in seconds, its retries included; None waits for ever. A call is tried up
     to `max_attempts` times (1 to 5) while the server is unreachable or full. Every failure is a ConveyorClientError.
+    A process that is forked off later opens a connection of its own.
     """
 
     def __init__(
@@ -35,19 +51,17 @@ class Client:
         *,
         timeout: float | None = channels.DEFAULT_TIMEOUT,
         max_attempts: int = channels.MAX_ATTEMPTS,
+        connection: Connection | None = None,
         credentials: grpc.ChannelCredentials | None = None,
     ) -> None:
         target = channels.parse_address(address)
-        options = channels.channel_options(max_attempts)
-        credentials = channels.credentials_for(target, credentials)
-        if credentials is None:
-            self._channel = grpc.insecure_channel(target.address, options)
-        else:
-            self._channel = grpc.secure_channel(target.address, credentials, options)
         self.address = target.address
         self.timeout = timeout
-        self._stub = classifier_pb2_grpc.ClassifierServiceStub(self._channel)
-        self._health: grpc.UnaryUnaryMultiCallable[bytes, bytes] = self._channel.unary_unary(HEALTH_CHECK)
+        self._target = target
+        self._max_attempts = max_attempts
+        self._connection = connection or Connection()
+        self._credentials = channels.credentials_for(target, self._connection, credentials)
+        self._opened = PerProcess(self._open)
 
     def __enter__(self) -> Self:
         return self
@@ -59,7 +73,9 @@ class Client:
 
     def close(self) -> None:
         """Closes the connection; calls under way fail."""
-        self._channel.close()
+        opened = self._opened.made()
+        if opened is not None:
+            opened.channel.close()
 
     def classify(
         self, image: "ImageLike", *, model: str, version: str = "", top_k: int = 1, timeout: float | None = None
@@ -126,9 +142,9 @@ class Client:
 
         Images are taken no faster than answers are read. An image that cannot be used has its `error` set.
         `timeout` is that of the whole stream, in seconds; None lets it run for ever. Closing the iterator ends it.
+        A stream that breaks is begun again, with what was not answered.
         """
-        stream = Stream(images, Ask(model=model, version=version, top_k=top_k), ordered=True)
-        return stream.run(self._stub, self.address, timeout)
+        return self._stream(images, Ask(model=model, version=version, top_k=top_k), timeout, ordered=True)
 
     def stream_unordered(
         self,
@@ -140,14 +156,14 @@ class Client:
         timeout: float | None = None,
     ) -> Iterator[Classification]:
         """As stream(), in the order in which answers are found; `index` says which image each belongs to."""
-        stream = Stream(images, Ask(model=model, version=version, top_k=top_k), ordered=False)
-        return stream.run(self._stub, self.address, timeout)
+        return self._stream(images, Ask(model=model, version=version, top_k=top_k), timeout, ordered=False)
 
     def model(self, name: str, version: str = "") -> Model:
         """The model's labels, input size and contract."""
         request = classifier_pb2.GetModelRequest(model_name=name, model_version=version)
         try:
-            return read_model(self._stub.GetModel(request, timeout=self.timeout))
+            metadata = call_metadata(self._connection)
+            return read_model(self._opened.get().stub.GetModel(request, timeout=self.timeout, metadata=metadata))
         except grpc.RpcError as error:
             raise call_failure(error, self.address) from error
 
@@ -155,7 +171,8 @@ class Client:
         """Every model and version that the server's repository holds."""
         request = classifier_pb2.ListModelsRequest(ready_only=ready_only)
         try:
-            response = self._stub.ListModels(request, timeout=self.timeout)
+            metadata = call_metadata(self._connection)
+            response = self._opened.get().stub.ListModels(request, timeout=self.timeout, metadata=metadata)
         except grpc.RpcError as error:
             raise call_failure(error, self.address) from error
         return [read_status(status) for status in response.models]
@@ -163,16 +180,52 @@ class Client:
     def ready(self, model: str = "") -> bool:
         """Whether the server, or this model, is ready for calls; False also when nothing answers."""
         try:
-            return is_serving(self._health(encode_request(model), timeout=self.timeout))
+            metadata = call_metadata(self._connection)
+            check = self._opened.get().health
+            return is_serving(check(encode_request(model), timeout=self.timeout, metadata=metadata))
         except grpc.RpcError:
             return False
+
+    def _open(self, forked: bool) -> _Opened:
+        connection, target = self._connection, self._target
+        options = channels.channel_options(self._max_attempts, connection, target)
+        if forked:
+            # Else gRPC would go on with the socket that the parent uses.
+            options.append(("grpc.use_local_subchannel_pool", 1))
+        compression = connection.grpc_compression()
+        if self._credentials is None:
+            channel = grpc.insecure_channel(target.address, options, compression)
+        else:
+            channel = grpc.secure_channel(target.address, self._credentials, options, compression)
+        return _Opened(
+            channel=channel,
+            stub=classifier_pb2_grpc.ClassifierServiceStub(channel),
+            health=channel.unary_unary(HEALTH_CHECK),
+        )
+
+    def _stream(
+        self, images: "Iterable[ImageLike]", ask: Ask, timeout: float | None, *, ordered: bool
+    ) -> Iterator[Classification]:
+        stub, connection = self._opened.get().stub, self._connection
+
+        def open_call(requests: StreamRequests, remaining: float | None) -> StreamCall:
+            return stub.ClassifyStream(requests, timeout=remaining, metadata=call_metadata(connection))
+
+        stream = Stream(images, ask, ordered=ordered)
+        return stream.run(open_call, self.address, Attempts(self._max_attempts, timeout))
 
     def _start(self, group: list[Prepared], ask: Ask, timeout: float | None) -> "Call | None":
         """Sends a group's images; None when none of them can be sent."""
         sent = sendable(group)
         if not sent:
             return None
-        return self._stub.Classify.future(classify_request(ask, sent), timeout=timeout or self.timeout)
+        request, timeout = classify_request(ask, sent), timeout or self.timeout
+        classify = self._opened.get().stub.Classify
+
+        def start() -> "grpc.Future[classifier_pb2.ClassifyResponse]":
+            return classify.future(request, timeout=timeout, metadata=call_metadata(self._connection))
+
+        return HedgedCall(start, self._connection.hedge_after)
 
     def _finish(self, group: list[Prepared], call: "Call | None") -> list[Classification]:
         sent = sendable(group)

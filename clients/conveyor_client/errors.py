@@ -24,6 +24,14 @@ class ServerUnavailable(ConveyorClientError):
     """Nothing answers at the address, or the model is not ready there."""
 
 
+class InsecureConnection(ServerUnavailable):
+    """Something answers at the address, but TLS does not come about: a certificate or its name is wrong."""
+
+
+class AccessDenied(ConveyorClientError):
+    """The server does not accept the token, or does not allow its holder this."""
+
+
 class Overloaded(ConveyorClientError):
     """The server's queue is full, and stayed full through every retry."""
 

@@ -1,7 +1,5 @@
 """The bookkeeping of a stream, without threads or tasks: what is under way, and whose turn it is to be given back."""
 
-from dataclasses import replace
-
 from conveyor.v1 import classifier_pb2
 from conveyor_client.errors import ConveyorClientError, ServerError
 from conveyor_client.requests import Prepared
@@ -23,8 +21,17 @@ class StreamState:
         self._unanswered: dict[int, Prepared] = {}
 
     def sent(self, item: Prepared) -> None:
-        """Notes an item that is about to be sent; its pixels are not kept."""
-        self._unanswered[item.position] = replace(item, message=None)
+        """Notes an item that is about to be sent; it is kept until it is answered."""
+        self._unanswered[item.position] = item
+
+    def unanswered_after(self, position: int) -> list[Prepared]:
+        """What a call that has sent everything up to this position has still to send, in order."""
+        return [item for item in list(self._unanswered.values()) if item.position > position]
+
+    @property
+    def all_answered(self) -> bool:
+        """Whether everything that was sent has its answer."""
+        return not self._unanswered
 
     def answered(self, response: classifier_pb2.ClassifyStreamResponse) -> Classification:
         """Reads an answer. Raises ServerError for an item that was never sent, or was answered before."""

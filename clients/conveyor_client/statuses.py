@@ -4,8 +4,10 @@ import grpc
 
 from conveyor.v1 import classifier_pb2
 from conveyor_client.errors import (
+    AccessDenied,
     ConveyorClientError,
     DeadlineExceeded,
+    InsecureConnection,
     InvalidImage,
     ModelNotFound,
     Overloaded,
@@ -14,17 +16,28 @@ from conveyor_client.errors import (
 )
 
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
+_NO_TLS = ("handshake", "CERTIFICATE_VERIFY_FAILED", "Peer name", "SSL_ERROR")
 _NO_CONNECTION = ("failed to connect", "Socket closed", "Connection reset", "DNS resolution", "connections to all")
+
+
+def status_code(error: grpc.RpcError) -> grpc.StatusCode:
+    """The code that a call ended with."""
+    return error.code() if isinstance(error, grpc.Call | grpc.aio.AioRpcError) else grpc.StatusCode.UNKNOWN
 
 
 def call_failure(error: grpc.RpcError, address: str, image: str = "") -> ConveyorClientError:
     """The exception for a failed call to the server at address; image names the only one that was sent, if any."""
-    known = isinstance(error, grpc.Call | grpc.aio.AioRpcError)
-    code = error.code() if known else grpc.StatusCode.UNKNOWN
-    details = (error.details() if known else str(error)) or ""
+    code = status_code(error)
+    details = (error.details() if isinstance(error, grpc.Call | grpc.aio.AioRpcError) else str(error)) or ""
+    if code is grpc.StatusCode.UNAVAILABLE and any(words in details for words in _NO_TLS):
+        return InsecureConnection(
+            f"no TLS connection to {address} ({_sentence(details)}); check that the server uses TLS, its certificate, "
+            "root_certificates and server_name"
+        )
     if code is grpc.StatusCode.UNAVAILABLE and any(words in details for words in _NO_CONNECTION):
         return ServerUnavailable(
-            f"no server answers at {address} ({_sentence(details)}); check the address, or start one: conveyor serve"
+            f"no server answers at {address} ({_sentence(details)}); check the address, grpcs:// for TLS, "
+            "or start one: conveyor serve"
         )
     if code is grpc.StatusCode.RESOURCE_EXHAUSTED and "larger than max" in details:
         return InvalidImage(f"the message is too large for {address} ({_sentence(details)}); send less at a time")
@@ -49,6 +62,8 @@ def _failure(code: grpc.StatusCode, details: str, where: str) -> ConveyorClientE
     kinds: dict[grpc.StatusCode, type[ConveyorClientError]] = {
         grpc.StatusCode.INVALID_ARGUMENT: InvalidImage,
         grpc.StatusCode.NOT_FOUND: ModelNotFound,
+        grpc.StatusCode.PERMISSION_DENIED: AccessDenied,
+        grpc.StatusCode.UNAUTHENTICATED: AccessDenied,
         grpc.StatusCode.UNAVAILABLE: ServerUnavailable,
     }
     if code in kinds:
