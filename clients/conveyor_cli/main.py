@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 COMMANDS = {
     "summary": "train",
     "train": "train",
+    "report": "train",
     "evaluate": "train",
     "export": "export",
     "check": "export",

@@ -5,6 +5,9 @@ architecture.yaml    the layers, with the number of classes filled in
 weights.safetensors  the chosen weights
 metrics.csv          one line an epoch
 report.json          results, digests, statistics, versions (RunReport)
+report.html          the same with the pictures, once `conveyor report` has written it
+pictures/            curves, confusion matrix, mistakes, filters, feature maps, ...
+tensorboard/         events of each epoch
 checkpoints/         the state to resume from
 """
 

@@ -88,6 +88,18 @@ class TrainSettings(BaseSettings):
         return tuple(int(size) for size in self.input.split("x")) if self.input else None
 
 
+class ReportSettings(BaseSettings):
+    """Show a run's figures and write one page with its pictures."""
+
+    model_config = SettingsConfigDict(env_prefix="CONVEYOR_REPORT_")
+
+    run: CliPositionalArg[Path] = Field(description="the folder of a finished run")
+    data_dir: Path | None = Field(
+        default=None, description="the folder of the data set's files, to draw pictures that the run does not have yet"
+    )
+    json_: bool = Field(default=False, description="print the report as JSON and write nothing")
+
+
 class SummarySettings(BaseSettings):
     """Show each layer's shape and cost, by arithmetic alone."""
 

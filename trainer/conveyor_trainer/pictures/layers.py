@@ -56,7 +56,9 @@ def draw_feature_maps(module: nn.Module, row: NDArray[np.uint8], normalisation: 
         lively = np.argsort(-maps.std(axis=(1, 2)), kind="stable")[:_MOST_MAPS]
         for frame, channel in zip(line[1:], sorted(lively), strict=False):
             show_image(frame, maps[channel], cmap="viridis")
-        line[1].set_title(f"{name}: {height} x {width} x {channels}", fontsize=8, color=INK, loc="left", pad=3)
+        line[0].set_title(" ", fontsize=8, pad=3)  # room for the text, which may reach over its neighbours
+        text = f"{name}: {height} x {width} x {channels}"
+        line[1].text(0, 1.05, text, transform=line[1].transAxes, fontsize=8, color=INK).set_in_layout(False)
     show_image(frames[0][0], displayable(row))
     frames[0][0].set_title("input", fontsize=8, color=INK, pad=3)
     return figure
@@ -81,7 +83,9 @@ def draw_class_activation(
     return figure
 
 
-def _activation_map(module: nn.Module, row: NDArray[np.uint8], normalisation: Normalisation) -> NDArray[Any] | None:
+def _activation_map(
+    module: nn.Module, row: NDArray[np.uint8], normalisation: Normalisation
+) -> NDArray[np.float32] | None:
     """float32 (H, W) in 0..1: what each place of the last feature maps adds to the answer's logit (HiResCAM).
 
     Where global average pooling and one dense layer follow, this is the class activation map.
@@ -96,7 +100,8 @@ def _activation_map(module: nn.Module, row: NDArray[np.uint8], normalisation: No
     assert last.grad is not None
     heat = F.relu((last.grad * last.detach()).sum(dim=1, keepdim=True))
     large = F.interpolate(heat, size=row.shape[:2], mode="bilinear", align_corners=False)[0, 0]
-    return np.asarray(large / large.max().clamp_min(1e-12))
+    shares: NDArray[np.float32] = (large / large.max().clamp_min(1e-12)).numpy()
+    return shares
 
 
 @contextmanager
@@ -125,8 +130,8 @@ def _input(row: NDArray[np.uint8], normalisation: Normalisation) -> Tensor:
     return Normaliser(normalisation)(torch.from_numpy(row[None]))
 
 
-def _grey(row: NDArray[np.uint8]) -> NDArray[Any]:
-    return row.astype(np.float32).mean(axis=-1)
+def _grey(row: NDArray[np.uint8]) -> NDArray[np.float32]:
+    return np.mean(row, axis=-1, dtype=np.float32)
 
 
 def _evenly(entries: list[Any], most: int) -> list[Any]:
