@@ -11,6 +11,8 @@ from accelerate import Accelerator
 from torch import Tensor
 
 from conveyor_trainer.checkpoint import Position
+from conveyor_trainer.data.file_rows import FileRows
+from conveyor_trainer.data.read_ahead import read_ahead
 from conveyor_trainer.data.split import Rows
 from conveyor_trainer.errors import DataError
 from conveyor_trainer.imbalance import epoch_order
@@ -52,8 +54,8 @@ class Batches:
         seed = derived_seed(self._job.config.seed, f"order/{position.epoch}")
         generator = torch.Generator().manual_seed(seed)
         order = epoch_order(self._job.data.train, self._job.config.recipe, self._job.passes, generator)
-        for chosen in torch.split(order, self._job.config.recipe.batch_size)[position.step :]:
-            yield self._batch(chosen)
+        batches = map(self._batch, torch.split(order, self._job.config.recipe.batch_size)[position.step :])
+        return read_ahead(batches) if isinstance(self._rows, FileRows) else batches
 
     def _batch(self, chosen: Tensor) -> Batch:
         # A last batch with fewer rows than processes: the first ones are taken again, so that none goes without.

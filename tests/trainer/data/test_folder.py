@@ -1,20 +1,31 @@
 """`folder`: any image format and size, splits drawn or given, and a clear word for what is wrong with the files."""
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from shutil import copytree
 
 import numpy as np
 import pytest
+import torch
 
 from conveyor.v1 import model_pb2
+from conveyor_cli.main import main
 from conveyor_contract.preprocessing import Preprocessor
-from conveyor_trainer.data import DataRequest, DataSet, load_data_set
+from conveyor_trainer.batches import Batches
+from conveyor_trainer.checkpoint import Position
+from conveyor_trainer.data import DataRequest, DataSet, Split, load_data_set
 from conveyor_trainer.data.file_rows import FileRows
 from conveyor_trainer.data.image_files import ImageFile, read_image_files
+from conveyor_trainer.data.read_ahead import read_ahead
 from conveyor_trainer.errors import DataError
 from conveyor_trainer.input_format import SignalFormat
 from conveyor_trainer.normalise import measure_normalisation
+from conveyor_trainer.prepare import prepare
+from conveyor_trainer.processes import training_processes
+from conveyor_trainer.run import load_run
+from tests.trainer.networks import TINY, tiny_settings
 from tests.trainer.pictures import write_pictures
 
 COLOUR = Preprocessor(height=6, width=8, colour_mode=model_pb2.COLOUR_MODE_RGB)
@@ -93,6 +104,32 @@ def test_rows_that_do_not_fit_into_memory_are_decoded_on_demand(pictures: Path) 
     files[3].path.unlink()
     with pytest.raises(DataError, match="could be read when training began"):
         lazy.rows[chosen]
+
+
+def test_training_on_files_equals_training_in_memory(pictures: Path, tmp_path: Path) -> None:
+    settings = tiny_settings(tmp_path, data="folder", data_dir=pictures, batch_size=4)
+    job = prepare(settings)
+    files = FileRows(sorted(pictures.rglob("*.*"))[: len(job.data.train)], COLOUR)
+    in_memory = Split(rows=np.asarray(files), targets=job.data.train.targets)
+    on_demand = Split(rows=files, targets=job.data.train.targets)
+    found = []
+    with training_processes() as accelerator:
+        for split in (in_memory, on_demand):
+            batches = Batches(replace(job, data=replace(job.data, train=split)), accelerator)
+            found.append([batch.rows for batch in batches.of_epoch(Position(step=1))])
+    assert len(found[0]) == job.steps_per_epoch - 1 == 4
+    assert all(map(torch.equal, *found))
+
+
+def test_a_thread_reads_ahead_and_its_errors_come_through() -> None:
+    def items() -> Iterator[int]:
+        yield from (1, 2)
+        raise DataError("gone")
+
+    ahead = read_ahead(items())
+    assert [next(ahead), next(ahead)] == [1, 2]
+    with pytest.raises(DataError, match="gone"):
+        next(ahead)
 
 
 def test_normalisation_of_a_folder(pictures: Path) -> None:
@@ -177,6 +214,25 @@ def test_unreadable_images_can_be_left_out_and_are_counted(pictures: Path) -> No
         path.write_bytes(b"")
     with pytest.raises(DataError, match="no image of the class folder .*dark can be read"):
         _load(pictures, skip_unreadable=True)
+
+
+def test_the_command_counts_what_it_left_out(
+    pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _break_two(pictures)
+    (tmp_path / "tiny.yaml").write_text(TINY)
+    arguments = ["train", str(tmp_path / "tiny.yaml"), "--data", "folder", "--data-dir", str(pictures), "--epochs", "1"]
+    assert main([*arguments, "--run", str(tmp_path / "run")]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("error: 2 files cannot be used")
+    assert len(error.splitlines()) == 1
+    assert main([*arguments, "--run", str(tmp_path / "run"), "--skip-unreadable"]) == 0
+    assert "2 unreadable files were left out" in capsys.readouterr().out
+    run = load_run(tmp_path / "run")
+    assert run.report.unreadable == 2
+    assert run.load_data().digest == run.digests.data
+    assert main(["evaluate", str(tmp_path / "run"), "--data", "folder", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["accuracy"] == run.report.accuracy
 
 
 def test_where_there_is_no_data(pictures: Path, tmp_path: Path) -> None:
