@@ -9,6 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from conveyor_exporter.adopting import adopt
     from conveyor_exporter.description import ExportOptions, LabelledRows, ModelDescription
     from conveyor_exporter.errors import ExportError, RejectedError
     from conveyor_exporter.exporting import export, export_run
@@ -26,6 +27,7 @@ __all__ = [
     "ModelDescription",
     "RejectedError",
     "SignalInput",
+    "adopt",
     "export",
     "export_run",
     "image_input",
@@ -41,6 +43,7 @@ _MODULES = {
     "ModelDescription": "description",
     "RejectedError": "errors",
     "SignalInput": "model_input",
+    "adopt": "adopting",
     "export": "exporting",
     "export_run": "exporting",
     "image_input": "model_input",

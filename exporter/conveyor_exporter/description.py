@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 from numpy.typing import NDArray
 
 from conveyor.v1 import model_pb2
@@ -22,10 +23,11 @@ DEFAULT_MAX_BATCH_SIZE = 32
 
 @dataclass(frozen=True, kw_only=True)
 class LabelledRows:
-    """Rows with their right answers: class numbers (int) or values (float32 [N, K])."""
+    """Rows with their right answers: class numbers (int) or values (float32 [N, K]). `kind` names golden samples."""
 
     rows: Rows
     targets: NDArray[Any]
+    kind: str = "test"
 
     def __post_init__(self) -> None:
         if len(self.rows) != len(self.targets) or len(self.rows) == 0:
@@ -49,7 +51,8 @@ class ModelDescription:
     `returns` says what the network's forward gives: MEANING_LOGITS (a softmax is added), MEANING_PROBABILITIES
     (it ends in softmax itself) or, for regression, MEANING_VALUES. Without labels, outputs are numbered. `layers` are
     output shapes by arithmetic and `reported_accuracy` is training's own figure (0 to 1): both are checked. int8 is
-    calibrated on the rows of `training`, a few hundred of what the network was trained on.
+    calibrated on the rows of `training`, a few hundred of what the network was trained on. `samples` become golden
+    samples where there is no `test`.
     """
 
     input: ModelInput
@@ -58,6 +61,7 @@ class ModelDescription:
     returns: model_pb2.Meaning.ValueType = model_pb2.MEANING_LOGITS
     test: LabelledRows | None = None
     training: Rows | None = None
+    samples: Rows | None = None
     layers: tuple[LayerShape, ...] = ()
     reported_accuracy: float | None = None
     provenance: model_pb2.Provenance = field(default_factory=model_pb2.Provenance)
@@ -67,6 +71,14 @@ class ModelDescription:
     def preprocessor(self) -> Preprocessor | None:
         """What is done to an image before the graph; None for signals."""
         return self.input.preprocessor if isinstance(self.input, ImageInput) else None
+
+    def golden_rows(self, kind: Literal["real", "synthetic"]) -> LabelledRows | None:
+        """What golden samples are chosen from; None: noise."""
+        if kind == "synthetic":
+            return None
+        if self.test is None and self.samples is not None:
+            return LabelledRows(rows=self.samples, targets=np.arange(len(self.samples)), kind="image")
+        return self.test
 
     @property
     def is_classification(self) -> bool:

@@ -38,7 +38,7 @@ def export(
     trial = Trial(name=name, version=destination.version, options=options)
     with one_thread():
         trial.hold(lambda: proof_of_module(module, description, options))
-    return conclude(trial, description, destination)
+    return conclude(trial, destination)
 
 
 def export_run(

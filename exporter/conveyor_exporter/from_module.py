@@ -37,5 +37,5 @@ def prepare_proof(conversion: Conversion, reference: TorchReference, outputs: in
         layer_outputs=conversion.layer_outputs,
         reference=reference,
         test=description.test,
-        golden_rows=description.test if options.golden == "real" else None,
+        golden_rows=description.golden_rows(options.golden),
     )

@@ -6,15 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 from torch import nn
 
 from conveyor.v1 import model_pb2
 from conveyor_contract.preprocessing import Preprocessor
-from conveyor_exporter.description import LabelledRows, LayerShape, ModelDescription
+from conveyor_exporter.description import LayerShape, ModelDescription
 from conveyor_exporter.errors import ExportError
-from conveyor_exporter.model_input import ImageInput, ModelInput, Rows, SignalInput
-from conveyor_exporter.precision.int8 import CALIBRATION_ROWS
+from conveyor_exporter.from_data import calibration_rows, test_rows
+from conveyor_exporter.model_input import ImageInput, ModelInput, SignalInput
 
 if TYPE_CHECKING:
     from conveyor_trainer.data import DataSet
@@ -46,7 +45,7 @@ def read_run(folder: Path, data_dir: Path | None = None) -> TrainedModel:
         labels=run.labels,
         task=model_pb2.TASK_REGRESSION if run.task == "regression" else model_pb2.TASK_CLASSIFICATION,
         returns=model_pb2.MEANING_VALUES if run.task == "regression" else model_pb2.MEANING_LOGITS,
-        test=LabelledRows(rows=np.asarray(data.test.rows), targets=data.test.targets),
+        test=test_rows(data),
         training=calibration_rows(data),
         layers=_layers(run),
         reported_accuracy=run.report.accuracy,
@@ -54,12 +53,6 @@ def read_run(folder: Path, data_dir: Path | None = None) -> TrainedModel:
         statistics=_statistics(run),
     )
     return TrainedModel(module=run.load_module(), description=description)
-
-
-def calibration_rows(data: DataSet) -> Rows:
-    """Rows of the training split from its beginning to its end, so that each class has its share."""
-    count = min(CALIBRATION_ROWS, len(data.train))
-    return np.asarray(data.train.rows[np.linspace(0, len(data.train) - 1, count).astype(np.int64)])
 
 
 def _layers(run: Run) -> tuple[LayerShape, ...]:

@@ -33,7 +33,7 @@ def make_golden_samples(
         names, rows = [f"noise-{index}" for index in range(len(candidate.noise))], candidate.noise
     else:
         chosen = _spread_over_classes(test) if description.is_classification else list(range(len(test.rows)))
-        names, rows = [f"test-{index}" for index in chosen[:_POOL]], test.rows[chosen[:_POOL]]
+        names, rows = [f"{test.kind}-{index}" for index in chosen[:_POOL]], test.rows[chosen[:_POOL]]
     samples = [_sample_of(name, row, description) for name, row in zip(names[:_POOL], rows[:_POOL], strict=True)]
     stored = np.stack([row for _, row in samples])
     expected, exported = reference.answers(stored), candidate.session.run_in_chunks(stored, candidate.max_batch_size)

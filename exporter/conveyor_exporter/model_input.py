@@ -33,6 +33,7 @@ class ImageInput:
     mean: tuple[float, ...]
     standard_deviation: tuple[float, ...]
     scale: float = PIXEL_SCALE
+    layout: model_pb2.Layout.ValueType = model_pb2.LAYOUT_NCHW  # in which the network itself takes them
 
     def __post_init__(self) -> None:
         _check_normalisation(self.mean, self.standard_deviation, self.preprocessor.channels)
@@ -52,7 +53,7 @@ class ImageInput:
             mean=self.mean,
             standard_deviation=self.standard_deviation,
             from_layout=model_pb2.LAYOUT_NHWC,
-            to_layout=model_pb2.LAYOUT_NCHW,
+            to_layout=self.layout,
         )
         return self.preprocessor.to_message(in_graph)
 

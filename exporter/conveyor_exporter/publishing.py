@@ -26,12 +26,12 @@ class ExportResult:
     report: ExportReport
 
 
-def conclude(trial: Trial, description: ModelDescription, destination: Destination) -> ExportResult:
+def conclude(trial: Trial, destination: Destination) -> ExportResult:
     """Publishes what passed every check. Raises RejectedError for the rest, once it is put aside."""
     report = trial.report()
-    if trial.choice is None or not report.ok:
+    if trial.choice is None or trial.description is None or not report.ok:
         raise RejectedError(_rejection(report, _put_aside(trial, report)), report)
-    return _publish(trial.choice.outcome, description, destination, report, trial.options)
+    return _publish(trial.choice.outcome, trial.description, destination, report, trial.options)
 
 
 def _publish(

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import Field, PositiveInt, field_validator, model_validator
 from pydantic_settings import BaseSettings, CliPositionalArg, SettingsConfigDict
 
 _INPUT = re.compile(r"\d+x\d+(?:x\d+)?")
@@ -27,7 +27,9 @@ class ExportSettings(BaseSettings):
         default=None, description="FILE_OR_MODULE:FACTORY of a torch.nn.Module, instead of a run"
     )
     input: str | None = Field(default=None, description="with --module: one row's size, CxHxW or CxL, as 1x28x28")
-    labels: str | None = Field(default=None, description="with --module: the labels of the outputs, a,b,c")
+    labels: str | None = Field(
+        default=None, description="with --module: labels of the outputs, a,b,c, or a .txt or .json file"
+    )
     mean: str | None = Field(default=None, description="with --module: mean per channel of pixels in 0..1, as 0.13")
     standard_deviation: str | None = Field(default=None, description="with --module: standard deviation per channel")
     output: Literal["logits", "probabilities", "values"] = Field(
@@ -62,6 +64,51 @@ class ExportSettings(BaseSettings):
         if self.run is not None and given:
             raise ValueError(f"--{given[0].replace('_', '-')} goes with --module; a run knows its own")
         return self
+
+
+class AdoptSettings(BaseSettings):
+    """Check somebody's ONNX classifier of images and write a contract into it."""
+
+    model_config = SettingsConfigDict(env_prefix="CONVEYOR_ADOPT_")
+
+    model: CliPositionalArg[Path] = Field(description="an ONNX file; it is left as it is")
+    to: Path = Field(description="the model repository to write into")
+    name: str = Field(description="the model's name in the repository")
+    version: PositiveInt | None = Field(default=None, description="the version; without it, the highest plus one")
+    force: bool = Field(default=False, description="overwrite the version if it exists")
+    input: str = Field(description="the images' size as the network takes them, CxHxW, as 3x224x224")
+    labels: str | None = Field(default=None, description="labels of the outputs, a,b,c, or a .txt or .json file")
+    output: Literal["logits", "probabilities", "values"] = Field(
+        default="logits", description="what the file answers with; logits get a softmax, values is regression"
+    )
+    pixels: Literal["0..1", "0..255"] = Field(default="0..1", description="the range that mean and deviation speak of")
+    mean: str | None = Field(default=None, description="mean per channel, as 0.485,0.456,0.406")
+    standard_deviation: str | None = Field(default=None, description="standard deviation per channel")
+    shortest_side: PositiveInt | None = Field(
+        default=None,
+        description="pixels that the shorter side is resized to before the crop; else images are stretched",
+    )
+    filter: Literal["nearest", "bilinear", "bicubic", "lanczos", "box"] = Field(
+        default="bilinear", description="how images are resized"
+    )
+    data: str | None = Field(default=None, description="a data set to check on; else noise")
+    data_dir: Path | None = Field(default=None, description="the folder of the data set's files")
+    images: list[Path] = Field(
+        default=[], description="image files that become golden samples, where there are no data"
+    )
+    max_batch_size: PositiveInt = Field(default=32, description="rows; the largest batch that is proved and served")
+    golden: Literal["real", "synthetic"] = Field(
+        default="real", description="golden samples inside the file: images, or noise"
+    )
+    rejected_dir: Path | None = Field(default=None, description="where a refused model goes; by default ./rejected")
+    json_: bool = Field(default=False, description="print JSON only")
+
+    @field_validator("input")
+    @classmethod
+    def _image_size(cls, text: str) -> str:
+        if not _INPUT.fullmatch(text) or text.count("x") != 2:
+            raise ValueError(f"it is {text!r}; write CxHxW, as 3x224x224")
+        return text
 
 
 class EvaluateSettings(BaseSettings):

@@ -9,7 +9,7 @@ from conveyor.v1 import model_pb2
 from conveyor_exporter.checks.accuracy import ChangedLabel, changed_labels
 from conveyor_exporter.checks.candidate import Proof
 from conveyor_exporter.checks.registry import check_proof
-from conveyor_exporter.description import ExportOptions
+from conveyor_exporter.description import ExportOptions, ModelDescription
 from conveyor_exporter.errors import ConversionError, RunError
 from conveyor_exporter.precision.choice import Choice, choose
 from conveyor_exporter.report import ExportReport
@@ -24,6 +24,7 @@ class Trial:
     version: int
     options: ExportOptions
     model: bytes = b""
+    description: ModelDescription | None = None
     choice: Choice | None = None
     checks: tuple[model_pb2.Check, ...] = ()
     changed_labels: tuple[ChangedLabel, ...] = ()
@@ -35,7 +36,7 @@ class Trial:
             with self._phase("convert"):
                 self.options.on_step("converting to ONNX")
                 proof = make_proof()
-            self.model = proof.candidate.model
+            self.model, self.description = proof.candidate.model, proof.reference.description
             with self._phase("check"):
                 self.checks = tuple(check_proof(proof, self.options.on_step))
         except ConversionError as error:

@@ -69,13 +69,14 @@ def accuracy(proof: Proof) -> model_pb2.Check | None:
         np.mean(answers.argmax(axis=1) == proof.test.targets)
         for answers in (proof.reference_answers, proof.exported_answers)
     )
-    figures = {"pytorch": float(pytorch), "onnxruntime": float(exported), "rows": float(len(proof.test.targets))}
+    name = proof.reference.name
+    figures = {name.lower(): float(pytorch), "onnxruntime": float(exported), "rows": float(len(proof.test.targets))}
     if pytorch != exported:
-        return failed(f"PyTorch is right in {pytorch:.2%}, ONNX Runtime in {exported:.2%}.", **figures)
+        return failed(f"{name} is right in {pytorch:.2%}, the exported file in {exported:.2%}.", **figures)
     reported = proof.reference.description.reported_accuracy
     if reported is not None and abs(reported - pytorch) > _REPORTED_TOLERANCE:
         return failed(
-            f"training reports {reported:.2%}, PyTorch gives {pytorch:.2%} here; other data or other preprocessing "
+            f"training reports {reported:.2%}, {name} gives {pytorch:.2%} here; other data or other preprocessing "
             "than in training.",
             reported=reported,
             **figures,
@@ -94,7 +95,7 @@ def mean_error(proof: Proof) -> model_pb2.Check | None:
     tolerance = proof_tolerance(targets).absolute
     verdict = passed if abs(pytorch - exported) <= tolerance else failed
     return verdict(
-        f"mean absolute error {pytorch:.4g} for PyTorch, {exported:.4g} for ONNX Runtime",
+        f"mean absolute error {pytorch:.4g} for {proof.reference.name}, {exported:.4g} for ONNX Runtime",
         pytorch=pytorch,
         onnxruntime=exported,
     )

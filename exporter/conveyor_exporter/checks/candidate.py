@@ -77,7 +77,7 @@ class Reference(Protocol):
 
     @property
     def name(self) -> str:
-        """As checks call it: PyTorch."""
+        """As checks call it: PyTorch, or the original file."""
 
     @property
     def description(self) -> ModelDescription: ...

@@ -1,4 +1,4 @@
-"""Checks that the file answers as PyTorch does, at every batch size, on noise and on real rows."""
+"""Checks that the file answers as its network does in PyTorch, at every batch size, on noise and on real rows."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,7 +50,8 @@ def _parity(proof: Proof, rows: Rows, kind: str) -> model_pb2.Check:
         difference = compare(answer, reference, proof_tolerance(reference))
         if not difference.ok:
             return failed(
-                f"on {kind}, a batch of {size} lies {difference.max_absolute:.2e} from PyTorch{_where(proof, batch)}.",
+                f"on {kind}, a batch of {size} lies {difference.max_absolute:.2e} from "
+                f"{proof.reference.name}{_where(proof, batch)}.",
                 max_difference=difference.max_absolute,
                 failing_batch_size=size,
             )
