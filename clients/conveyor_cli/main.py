@@ -30,6 +30,7 @@ COMMANDS = {
     "export": "export",
     "check": "export",
     "inspect": "export",
+    "adopt": "export",
     "serve": "server",
     "classify": "server",
     "bench": "bench",
