@@ -16,7 +16,7 @@ from conveyor_client.errors import (
 )
 
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
-_NO_TLS = ("handshake", "CERTIFICATE_VERIFY_FAILED", "Peer name", "SSL_ERROR")
+_NO_TLS = ("handshake", "CERTIFICATE_VERIFY_FAILED", "erification check", "Peer name", "SSL_ERROR")
 _NO_CONNECTION = ("failed to connect", "Socket closed", "Connection reset", "DNS resolution", "connections to all")
 
 

@@ -26,11 +26,16 @@ class Script:
 
     failures: list[tuple[grpc.StatusCode, str]] = field(default_factory=list)  # one a call, before it works again
     delay: float = 0.0  # seconds before each answer
+    delays: list[float] = field(default_factory=list)  # one a call, in place of `delay`
+    pushback_ms: str = ""  # what a failure asks the caller to wait
+    token: str = ""  # calls without it are refused
     answers_alternate: bool = False  # every other call is answered with another label
     results_dropped: int = 0  # results left out of a Classify answer
     stream_ends_after: int | None = None  # answers, then the stream ends by itself
     stream_fails_after: int | None = None  # answers, then UNAVAILABLE
+    stream_breaks: list[int] = field(default_factory=list)  # one a stream: answers, then UNAVAILABLE
     stream_shuffles: int = 1  # answers held back and then given in reverse
+    metadata: list[dict[str, str | bytes]] = field(default_factory=list)
     requests: list[classifier_pb2.ClassifyRequest] = field(default_factory=list)
     attempts: int = 0
     stream_taken: int = 0  # items read from a stream
@@ -41,15 +46,24 @@ class ScriptedServicer(classifier_pb2_grpc.ClassifierServiceServicer):
     def __init__(self, script: Script) -> None:
         self.script = script
 
+    def _admit(self, context: grpc.ServicerContext) -> None:
+        metadata = dict(context.invocation_metadata() or ())
+        self.script.metadata.append(metadata)
+        if self.script.token and metadata.get("authorization") != f"Bearer {self.script.token}":
+            context.abort(grpc.StatusCode.UNAUTHENTICATED, "the token has expired.")
+
     def Classify(
         self, request: classifier_pb2.ClassifyRequest, context: grpc.ServicerContext
     ) -> classifier_pb2.ClassifyResponse:
         script = self.script
         script.attempts += 1
         script.requests.append(request)
-        time.sleep(script.delay)
+        self._admit(context)
+        time.sleep(script.delays.pop(0) if script.delays else script.delay)
         if script.failures:
             code, details = script.failures.pop(0)
+            if script.pushback_ms:
+                context.set_trailing_metadata((("grpc-retry-pushback-ms", script.pushback_ms),))
             context.abort(code, details)
         if request.model_name != "m":
             context.abort(grpc.StatusCode.NOT_FOUND, f"there is no model {request.model_name!r}.")
@@ -69,6 +83,8 @@ class ScriptedServicer(classifier_pb2_grpc.ClassifierServiceServicer):
         self, request_iterator: Iterator[classifier_pb2.ClassifyStreamRequest], context: grpc.ServicerContext
     ) -> Iterator[classifier_pb2.ClassifyStreamResponse]:
         script, held, top_k = self.script, [], 0
+        self._admit(context)
+        breaks = script.stream_breaks.pop(0) if script.stream_breaks else script.stream_fails_after
         for count, request in enumerate(request_iterator):
             if count == 0:
                 assert request.model_name == "m"
@@ -78,7 +94,9 @@ class ScriptedServicer(classifier_pb2_grpc.ClassifierServiceServicer):
                 script.stream_gate.wait(20)
             if count == script.stream_ends_after:
                 return
-            if count == script.stream_fails_after:
+            if count == breaks:
+                if script.pushback_ms:
+                    context.set_trailing_metadata((("grpc-retry-pushback-ms", script.pushback_ms),))
                 context.abort(grpc.StatusCode.UNAVAILABLE, "the server is stopping.")
             held.append(
                 classifier_pb2.ClassifyStreamResponse(
@@ -140,9 +158,14 @@ class ScriptedServer:
     server: grpc.Server
 
 
-def start(script: Script) -> ScriptedServer:
-    server = grpc.server(ThreadPoolExecutor(8), options=[("grpc.max_receive_message_length", 4 * 1024 * 1024)])
+def start(
+    script: Script, credentials: grpc.ServerCredentials | None = None, address: str = "127.0.0.1:0"
+) -> ScriptedServer:
+    server = grpc.server(
+        ThreadPoolExecutor(8),
+        options=[("grpc.max_receive_message_length", 4 * 1024 * 1024), ("grpc.so_reuseport", 0)],
+    )
     classifier_pb2_grpc.add_ClassifierServiceServicer_to_server(ScriptedServicer(script), server)
-    port = server.add_insecure_port("127.0.0.1:0")
+    port = server.add_insecure_port(address) if credentials is None else server.add_secure_port(address, credentials)
     server.start()
     return ScriptedServer(script=script, address=f"127.0.0.1:{port}", server=server)
