@@ -9,10 +9,8 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, field_validator, model_validator
 
-from conveyor.v1 import model_pb2
-from conveyor_contract.preprocessing import Preprocessor
 from conveyor_trainer.errors import ArchitectureError
-from conveyor_trainer.input_format import InputFormat, SignalFormat, Task
+from conveyor_trainer.input_format import InputFormat, Task, input_format_of
 from conveyor_trainer.layers import Layer, LayerBase, Residual, activation_of
 
 Shape = tuple[int, ...]  # (C, H, W), (C, L) or (N,): never with the batch axis
@@ -75,13 +73,7 @@ class Architecture(BaseModel):
     @property
     def input_format(self) -> InputFormat:
         """What is done to any image before this network sees it; or the signal that it takes."""
-        if len(self.input_shape) == 2:
-            channels, length = self.input_shape
-            return SignalFormat(channels=channels, length=length)
-        channels, height, width = self.input_shape
-        grey = channels == 1
-        colour = model_pb2.COLOUR_MODE_GRAYSCALE if grey else model_pb2.COLOUR_MODE_RGB
-        return Preprocessor(height=height, width=width, colour_mode=colour)
+        return input_format_of(self.input_shape)
 
     def digest(self) -> str:
         """sha256 of what the layers compute: descriptions and line numbers left out."""

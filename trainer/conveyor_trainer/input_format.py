@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from conveyor.v1 import model_pb2
 from conveyor_contract.preprocessing import Preprocessor
 
 Task = Literal["classification", "regression"]
@@ -25,3 +26,13 @@ class SignalFormat:
 
 # A Preprocessor's rows are uint8 (H, W, C).
 InputFormat = Preprocessor | SignalFormat
+
+
+def input_format_of(shape: tuple[int, ...]) -> InputFormat:
+    """What feeds a network of this input shape: (C, H, W) with 1 or 3 channels, or (C, L)."""
+    if len(shape) == 2:
+        channels, length = shape
+        return SignalFormat(channels=channels, length=length)
+    channels, height, width = shape
+    colour = model_pb2.COLOUR_MODE_GRAYSCALE if channels == 1 else model_pb2.COLOUR_MODE_RGB
+    return Preprocessor(height=height, width=width, colour_mode=colour)

@@ -8,12 +8,10 @@ import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from conveyor.v1 import model_pb2
 from conveyor_contract.errors import UserCodeError
-from conveyor_contract.preprocessing import Preprocessor
 from conveyor_contract.user_code import call_factory, error_words, load_named
 from conveyor_trainer.errors import DataError
-from conveyor_trainer.input_format import InputFormat, SignalFormat, Task
+from conveyor_trainer.input_format import InputFormat, Task, input_format_of
 
 if TYPE_CHECKING:
     from torch import nn
@@ -36,12 +34,7 @@ class UserModule:
     @property
     def input_format(self) -> InputFormat:
         """What is done to any image before this network sees it; or the signal that it takes."""
-        if len(self.input_shape) == 2:
-            channels, length = self.input_shape
-            return SignalFormat(channels=channels, length=length)
-        channels, height, width = self.input_shape
-        colour = model_pb2.COLOUR_MODE_GRAYSCALE if channels == 1 else model_pb2.COLOUR_MODE_RGB
-        return Preprocessor(height=height, width=width, colour_mode=colour)
+        return input_format_of(self.input_shape)
 
     def with_classes(self, outputs: int) -> UserModule:
         """The same network, which must answer with so many values."""

@@ -33,6 +33,11 @@ def preprocessed(images: Sequence[NDArray[np.uint8]] | NDArray[np.uint8], wanted
             f"the architecture takes signals of {wanted.channels} x {wanted.length} (channels x length), but the data "
             "are images: choose an architecture whose input reads HxWxC"
         )
+    if isinstance(images, np.ndarray):
+        if images.ndim == 3:
+            images = images[..., np.newaxis]
+        if images.shape[1:] == wanted.row_shape:  # rows already, which convert would give back as they are
+            return np.ascontiguousarray(images)
     rows = np.empty((len(images), *wanted.row_shape), dtype=np.uint8)
     for row, image in zip(rows, images, strict=True):
         row[...] = wanted.convert(image)
