@@ -131,7 +131,8 @@ def _input(row: NDArray[np.uint8], normalisation: Normalisation) -> Tensor:
 
 
 def _grey(row: NDArray[np.uint8]) -> NDArray[np.float32]:
-    return np.mean(row, axis=-1, dtype=np.float32)
+    grey: NDArray[np.float32] = row.mean(axis=-1, dtype=np.float32)
+    return grey
 
 
 def _evenly(entries: list[Any], most: int) -> list[Any]:
