@@ -2,7 +2,8 @@
 
 import glob
 import os
-from collections.abc import Iterable
+import sys
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from conveyor_contract.errors import ConveyorError
@@ -13,11 +14,12 @@ SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 def find_images(names: Iterable[str]) -> list[Path]:
     """The files that are meant, in the order given; folders are searched to the bottom, in order of names.
 
-    A name that matches no file stands for itself, so that what reads it says what is wrong. Raises ConveyorError
-    for a folder without images and for a pattern that matches nothing.
+    The name - stands for those on standard input, one a line. A name that matches no file stands for itself, so that
+    what reads it says what is wrong. Raises ConveyorError for a folder without images, a pattern that matches
+    nothing and an empty standard input.
     """
     found: list[Path] = []
-    for name in names:
+    for name in _with_listed(names):
         path = Path(name)
         if path.is_dir():
             found += _in_folder(path)
@@ -26,6 +28,17 @@ def find_images(names: Iterable[str]) -> list[Path]:
         else:
             found.append(path)
     return found
+
+
+def _with_listed(names: Iterable[str]) -> Iterator[str]:
+    for name in names:
+        if name != "-":
+            yield name
+            continue
+        listed = [line for line in sys.stdin.read().splitlines() if line.strip()]
+        if not listed:
+            raise ConveyorError("standard input names no image; expected one path a line")
+        yield from listed
 
 
 def _in_folder(folder: Path) -> list[Path]:

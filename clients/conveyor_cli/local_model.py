@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Executor
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from conveyor_client.results import Classification, Prediction, Timings
 from conveyor_contract.errors import ContractError, ImageError
 from conveyor_contract.model_file import read_model_file
 from conveyor_contract.preprocessing import Preprocessor
+
+Row = np.ndarray[Any, np.dtype[np.uint8]]
 
 
 class LocalModel:
@@ -34,23 +37,22 @@ class LocalModel:
         onnxruntime.disable_telemetry_events()
         self._session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
 
-    def classify(self, files: Iterable[Path], top_k: int) -> Iterator[Classification]:
-        """One outcome each, in their order, run in batches as large as the contract proves."""
+    def classify(self, files: Iterable[Path], top_k: int, readers: Executor) -> Iterator[Classification]:
+        """One outcome each, in their order: decoded by the readers, run in batches as large as the contract proves."""
         numbered = enumerate(files)
         while batch := list(islice(numbered, self._contract.batching.max_batch_size)):
-            yield from self._run(batch, top_k)
+            yield from self._run(batch, top_k, readers)
 
-    def _run(self, batch: Sequence[tuple[int, Path]], top_k: int) -> list[Classification]:
+    def _run(self, batch: Sequence[tuple[int, Path]], top_k: int, readers: Executor) -> list[Classification]:
         started = time.perf_counter()
-        rows: dict[int, np.ndarray[Any, np.dtype[np.uint8]]] = {}
+        rows: dict[int, Row] = {}
         outcomes: dict[int, Classification] = {}
-        for index, file in batch:
-            try:
-                rows[index] = self._preprocessor.decode(file.read_bytes())
-            except (ImageError, OSError) as error:
-                said = error.strerror if isinstance(error, OSError) else str(error)
-                failure = InvalidImage(f"{file}: {said}".rstrip("."))
-                outcomes[index] = Classification(image=str(file), index=index, error=failure)
+        decoded_rows = readers.map(self._decode, [file for _, file in batch])
+        for (index, file), row in zip(batch, decoded_rows, strict=True):
+            if isinstance(row, InvalidImage):
+                outcomes[index] = Classification(image=str(file), index=index, error=row)
+            else:
+                rows[index] = row
         if rows:
             decoded = time.perf_counter()
             [answers] = self._session.run(None, {self._contract.inputs[0].name: np.stack(list(rows.values()))})
@@ -63,6 +65,13 @@ class LocalModel:
             for index, answer in zip(rows, answers, strict=True):
                 outcomes[index] = self._outcome(str(names[index]), index, answer, timings, top_k)
         return [outcomes[index] for index, _ in batch]
+
+    def _decode(self, file: Path) -> Row | InvalidImage:
+        try:
+            return self._preprocessor.decode(file.read_bytes())
+        except (ImageError, OSError) as error:
+            said = error.strerror if isinstance(error, OSError) else str(error)
+            return InvalidImage(f"{file}: {said}".rstrip("."))
 
     def _outcome(self, image: str, index: int, answer: Any, timings: Timings, top_k: int) -> Classification:
         regression = self._contract.task == model_pb2.TASK_REGRESSION

@@ -1,21 +1,25 @@
 """conveyor classify: labels for image files, from a server or from a model file."""
 
-import json
 import sys
+from collections import deque
 from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import asdict
+from itertools import islice
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, CliPositionalArg
 from rich.console import Console
 from rich.progress import track
 
+from conveyor_cli.answer_formats import Format, print_answers
 from conveyor_cli.image_files import find_images
-from conveyor_client import Classification, Client
+from conveyor_cli.sorting import sort_into
+from conveyor_client import Classification, Client, Connection
 from conveyor_client.channel import DEFAULT_ADDRESS, DEFAULT_TIMEOUT
+from conveyor_client.requests import IMAGES_PER_CALL
 
 SUMMARY = "classify image files through a server, or with a model file"
 EXAMPLE = "conveyor classify photo.jpg holiday/ --model mnist --top 3"
@@ -24,14 +28,27 @@ EXAMPLE = "conveyor classify photo.jpg holiday/ --model mnist --top 3"
 class ClassifySettings(BaseSettings):
     """What `conveyor classify` is told."""
 
-    images: CliPositionalArg[list[str]] = Field(description="image files, folders (searched to the bottom) or patterns")
-    url: str = Field(default=DEFAULT_ADDRESS, description="the server's gRPC address, HOST:PORT")
+    images: CliPositionalArg[list[str]] = Field(
+        description="image files, folders (searched to the bottom), patterns, or - for a list of them on standard input"
+    )
+    url: str = Field(default=DEFAULT_ADDRESS, description="the server's gRPC address, HOST:PORT; grpcs:// for TLS")
     model: str = Field(default="", description="the model's name on the server")
     version: str = Field(default="", description="the model's version; without it, the one that the server chooses")
     model_file: Path | None = Field(default=None, description="classify with this ONNX file, without a server")
     top: int = Field(default=1, ge=1, description="labels per image, most probable first")
     timeout: float = Field(default=DEFAULT_TIMEOUT, gt=0, description="seconds that a call to the server may take")
-    json_: bool = Field(default=False, description="print JSON only")
+    format: Format = Field(
+        default="table", description="what is printed: lines to read, one JSON list, a JSON object a line, or CSV"
+    )
+    json_: bool = Field(default=False, description="print JSON only: --format json")
+    workers: int = Field(default=4, ge=1, le=256, description="threads that read images, and calls under way")
+    sort_into: Path | None = Field(
+        default=None, description="folder to copy the images into, by label; nothing is overwritten"
+    )
+    root_certificates: Path | None = Field(default=None, description="PEM file of whom to trust, for TLS")
+    certificate: Path | None = Field(default=None, description="PEM file of the client's certificate, for mutual TLS")
+    key: Path | None = Field(default=None, description="PEM file of the client's key, for mutual TLS")
+    token_file: Path | None = Field(default=None, description="file with the token that the server wants")
 
     @model_validator(mode="after")
     def _one_model(self) -> Self:
@@ -39,23 +56,29 @@ class ClassifySettings(BaseSettings):
             raise ValueError("give either --model NAME (on a server) or --model-file FILE")
         return self
 
+    @model_validator(mode="after")
+    def _one_format(self) -> Self:
+        if self.json_ and self.format not in ("table", "json"):
+            raise ValueError(f"--json and --format {self.format} contradict each other")
+        return self
+
 
 Settings = ClassifySettings
 
 
 def run(settings: ClassifySettings) -> int:
-    """Prints a line or a JSON object for each image; 1 if any of them has no answer."""
+    """Prints every image's answer as asked; 1 if any of them has none."""
+    form: Format = "json" if settings.json_ else settings.format
     files = find_images(settings.images)
     with ExitStack() as stack:
         answers = _progress(_classify(settings, files, stack), len(files))
-        if settings.json_:
-            failures = _print_json(answers)
-        else:
-            failures = _print_lines(answers, width=max(len(str(file)) for file in files))
+        if settings.sort_into is not None:
+            answers = sort_into(settings.sort_into, answers)
+        failures = print_answers(answers, form, map(str, files))
     if failures:
         sys.stderr.write(f"error: {failures} of {len(files)} images have no answer\n")
         return 1
-    if not settings.json_:
+    if form == "table":
         sys.stderr.write(f"next: {_next_command(settings)}\n")
     return 0
 
@@ -65,48 +88,43 @@ def _classify(settings: ClassifySettings, files: list[Path], stack: ExitStack) -
         # Needs numpy, Pillow and ONNX Runtime, which a client of a server does without.
         from conveyor_cli.local_model import LocalModel
 
-        return LocalModel(settings.model_file).classify(files, settings.top)
-    client = stack.enter_context(Client(settings.url, timeout=settings.timeout))
-    return client.classify_each(files, model=settings.model, version=settings.version, top_k=settings.top)
+        pool = stack.enter_context(ThreadPoolExecutor(settings.workers))
+        return LocalModel(settings.model_file).classify(files, settings.top, pool)
+    connection = Connection(
+        root_certificates=settings.root_certificates,
+        certificate=settings.certificate,
+        key=settings.key,
+        token=settings.token_file,
+    )
+    client = stack.enter_context(Client(settings.url, timeout=settings.timeout, connection=connection))
+    return _through_server(client, settings, files)
+
+
+def _through_server(client: Client, settings: ClassifySettings, files: list[Path]) -> Iterator[Classification]:
+    """A call's worth of images to each worker; answers in the images' order."""
+
+    def classify(group: list[Path]) -> list[Classification]:
+        return client.classify_many(group, model=settings.model, version=settings.version, top_k=settings.top)
+
+    remaining = iter(files)
+    pool = ThreadPoolExecutor(settings.workers)
+    under_way: deque[Future[list[Classification]]] = deque()
+    try:
+        while group := list(islice(remaining, IMAGES_PER_CALL)):
+            under_way.append(pool.submit(classify, group))
+            # One more than there are workers, so that none waits while answers are printed.
+            if len(under_way) > settings.workers:
+                yield from under_way.popleft().result()
+        while under_way:
+            yield from under_way.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _progress(answers: Iterable[Classification], total: int) -> Iterable[Classification]:
     console = Console(stderr=True)
     hidden = not console.is_terminal or total == 1
     return track(answers, total=total, description="classifying", console=console, disable=hidden, transient=True)
-
-
-def _print_json(answers: Iterable[Classification]) -> int:
-    listed = [_as_json(answer) for answer in answers]
-    sys.stdout.write(json.dumps(listed, indent=2, ensure_ascii=False) + "\n")
-    return sum("error" in entry for entry in listed)
-
-
-def _as_json(answer: Classification) -> dict[str, Any]:
-    entry: dict[str, Any] = {
-        "image": answer.image,
-        "predictions": [asdict(prediction) for prediction in answer.predictions],
-        "model_version": answer.model_version,
-        "timings": asdict(answer.timings),
-    }
-    if answer.values:
-        entry["values"] = list(answer.values)
-    if answer.error is not None:
-        entry["error"] = str(answer.error)
-    return entry
-
-
-def _print_lines(answers: Iterable[Classification], width: int) -> int:
-    failures = 0
-    for answer in answers:
-        if answer.error is not None:
-            failures += 1
-            sys.stderr.write(f"error: {answer.error}\n")
-            continue
-        found = [f"{each.label} {each.probability:.1%}" for each in answer.predictions]
-        found += [f"{value:.6g}" for value in answer.values]
-        sys.stdout.write(f"{answer.image:<{width}}  {', '.join(found)}\n")
-    return failures
 
 
 def _next_command(settings: ClassifySettings) -> str:
