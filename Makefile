@@ -38,6 +38,7 @@ format: $(VENV)/.ready ## let ruff format and mend what it can
 
 proto: $(PROTO_VENV)/.ready ## regenerate the stubs in proto/ from the .proto files
 	@PATH="$(CURDIR)/$(PROTO_VENV)/bin:$$PATH" proto/generate.sh
+	@PATH="$(CURDIR)/$(PROTO_VENV)/bin:$$PATH" PYTHON="$(CURDIR)/$(PROTO_VENV)/bin/python" proto/inference/generate.sh
 
 bench: $(VENV)/.ready ## measure latency and throughput beside a bare gRPC echo on this machine
 	@$(BIN)/python -m conveyor_bench.compare
