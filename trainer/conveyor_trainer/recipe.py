@@ -98,6 +98,20 @@ RECIPES: dict[str, Recipe] = {
         minimum_steps_per_epoch=100,
         channels_last=True,
     ),
+    # For mnist_cnn_best: small random moves, a rate that rises and falls once, weights averaged over a long time.
+    "mnist_best": Recipe(
+        epochs=20,
+        batch_size=128,
+        held_out=0.0,
+        optimizer="adamw",
+        learning_rate=0.006,
+        weight_decay=0.02,
+        schedule="one_cycle",
+        warm_up=0.2,
+        ema_decay=0.999,
+        augmentation=Augmentation(rotation=10, translation=0.08, scale=0.1, shear=10),
+        channels_last=True,
+    ),
 }
 
 

@@ -30,7 +30,8 @@ class TrainSettings(BaseSettings):
     )
     recipe: str = Field(
         default="default",
-        description="how to train: default, article (as textbooks do), or a .yaml file of a recipe's settings",
+        description="how to train: default, article (as textbooks do), mnist_best (20 epochs with augmentation), or a "
+        ".yaml file of a recipe's settings",
     )
     epochs: PositiveInt | None = Field(default=None, description="passes over the training images; by the recipe")
     batch_size: PositiveInt | None = Field(default=None, description="images a step; by the recipe")

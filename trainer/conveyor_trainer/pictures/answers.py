@@ -40,10 +40,9 @@ def draw_confusion_matrix(matrix: NDArray[np.int64], labels: Sequence[str]) -> F
     axes.set_yticks(range(0, classes, step), names)
     axes.set_xlabel("answered", color=INK)
     axes.set_ylabel("true", color=INK)
-    axes.set_xticks(np.arange(classes - 1) + 0.5, minor=True)
-    axes.set_yticks(np.arange(classes - 1) + 0.5, minor=True)
-    axes.grid(which="minor", color="#e6e8eb", linewidth=0.6)
-    axes.tick_params(which="both", length=0)
+    axes.hlines(np.arange(classes - 1) + 0.5, -0.5, classes - 0.5, color="#e6e8eb", linewidth=0.5)
+    axes.vlines(np.arange(classes - 1) + 0.5, -0.5, classes - 0.5, color="#e6e8eb", linewidth=0.5)
+    axes.tick_params(length=0)
     axes.spines[:].set_color("#d0d4d9")
     return figure
 

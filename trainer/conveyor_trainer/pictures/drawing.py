@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from io import BytesIO
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -16,9 +15,9 @@ from conveyor_trainer.metrics import read_metrics
 from conveyor_trainer.pictures.answers import draw_calibration, draw_confusion_matrix, draw_mistakes, draw_values
 from conveyor_trainer.pictures.curves import draw_curves
 from conveyor_trainer.pictures.layers import draw_class_activation, draw_feature_maps, draw_filters, has_convolutions
+from conveyor_trainer.pictures.style import save_figure
 from conveyor_trainer.run import Run
 from conveyor_trainer.run_files import METRICS_FILE, PICTURE_FOLDER
-from conveyor_trainer.weights import write_whole
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,9 +71,7 @@ def draw_pictures(run: Run, data: DataSet) -> tuple[str, ...]:
     names = []
     for name, figure in _figures(run, data):
         if figure is not None:
-            content = BytesIO()
-            figure.savefig(content, format="png", metadata={"Software": None})
-            write_whole(folder / f"{name}.png", content.getvalue())
+            save_figure(figure, folder / f"{name}.png")
             names.append(name)
     return tuple(names)
 

@@ -70,7 +70,7 @@ def draw_class_activation(
     """Each image, and below it where the network sees its answer, by the last convolution that still has height and
     width. None where none has."""
     rows = rows[:_MOST_CLASSES]
-    maps = [_activation_map(module, row, normalisation) for row in rows]
+    maps = [activation_map(module, row, normalisation) for row in rows]
     if any(found is None for found in maps):
         return None
     figure = new_figure(max(3.0, 1.1 * len(rows)), 2.5)
@@ -83,7 +83,7 @@ def draw_class_activation(
     return figure
 
 
-def _activation_map(
+def activation_map(
     module: nn.Module, row: NDArray[np.uint8], normalisation: Normalisation
 ) -> NDArray[np.float32] | None:
     """float32 (H, W) in 0..1: what each place of the last feature maps adds to the answer's logit (HiResCAM).

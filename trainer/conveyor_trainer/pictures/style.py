@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from math import ceil
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
+
+from conveyor_trainer.weights import write_whole
 
 BLUE, ORANGE, GREY = "#1f6fb4", "#d95f0e", "#8a8f98"
 INK = "#22262b"
@@ -59,6 +63,13 @@ def show_image(axes: Axes, pixels: NDArray[Any], **options: Any) -> None:
     axes.imshow(pixels, interpolation="nearest", **({"cmap": "gray"} | options))
     axes.set_xticks([])
     axes.set_yticks([])
+
+
+def save_figure(figure: Figure, path: Path) -> None:
+    """As PNG, the same bytes for the same picture. Raises RunError when the disk does not take it."""
+    content = BytesIO()
+    figure.savefig(content, format="png", metadata={"Software": None})
+    write_whole(path, content.getvalue())
 
 
 def displayable(row: NDArray[np.uint8]) -> NDArray[np.uint8]:
