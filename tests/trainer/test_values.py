@@ -17,6 +17,7 @@ from conveyor_trainer.run import Run
 from conveyor_trainer.train import train
 from conveyor_trainer.value_errors import value_errors
 from tests.trainer.networks import tiny_settings
+from tests.trainer.stopping import train_and_stop
 
 MEANS = """
 name: means
@@ -79,6 +80,14 @@ def test_the_best_epoch_is_that_of_the_lowest_loss(run: Run) -> None:
     rows = list(csv.DictReader((run.folder / "metrics.csv").read_text().splitlines()))
     losses = [float(row["validation_loss"]) for row in rows]
     assert losses[run.report.best_epoch - 1] == min(losses)
+
+
+def test_a_stopped_run_goes_on_as_if_nothing_had_happened(run: Run, sums: Path, tmp_path: Path) -> None:
+    settings = tiny_settings(tmp_path, data="arrays", data_dir=sums, epochs=20, learning_rate=0.02)
+    (tmp_path / "tiny.yaml").write_text(MEANS % ("2x6", "classes"))
+    train_and_stop(settings, 0.6)
+    resumed = train(settings.model_copy(update={"resume": True}))
+    assert resumed.digests.weights == run.digests.weights
 
 
 def test_the_network_ends_in_the_values_own_scale() -> None:
