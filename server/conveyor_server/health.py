@@ -36,6 +36,7 @@ class Health:
         self._required = frozenset(required)
         self._may_be_empty = may_be_empty
         self._draining = False
+        self._held = False
         self._changed = asyncio.Event()
 
     def methods(self) -> MethodTable:
@@ -51,6 +52,15 @@ class Health:
         self._changed.set()
         self._changed = asyncio.Event()
 
+    def hold(self) -> None:
+        """Nothing is SERVING before `release`: other workers on the same port are not ready."""
+        self._held = True
+
+    def release(self) -> None:
+        """The other workers are ready."""
+        self._held = False
+        self.publish()
+
     def drain(self) -> None:
         """From now on nothing is SERVING."""
         self._draining = True
@@ -62,20 +72,25 @@ class Health:
         return self._draining
 
     @property
+    def is_complete(self) -> bool:
+        """Whether every model that has to serve does."""
+        serving = self._repository.serving()
+        return self._required.issubset(serving) and (bool(serving) or self._may_be_empty)
+
+    @property
     def is_ready(self) -> bool:
         """Whether the server as a whole serves."""
         return self.status("") == Status.SERVING
 
     def status(self, service: str) -> int:
         """The state of the whole server or of one model; SERVICE_UNKNOWN for any other name."""
-        serving = self._repository.serving()
         if service in WHOLE_SERVER:
-            ready = self._required.issubset(serving) and (bool(serving) or self._may_be_empty)
+            ready = self.is_complete
         elif any(entry.name == service for entry in self._repository.entries()):
-            ready = service in serving
+            ready = service in self._repository.serving()
         else:
             return Status.SERVICE_UNKNOWN
-        return Status.SERVING if ready and not self._draining else Status.NOT_SERVING
+        return Status.SERVING if ready and not self._draining and not self._held else Status.NOT_SERVING
 
     async def check(
         self, request: health_pb2.HealthCheckRequest, context: CallContext

@@ -1,7 +1,7 @@
-"""The models of a folder, NAME/VERSION/model.onnx: which there are, which are loaded, which one answers.
+"""The models of a folder: which there are, which are loaded, which one answers.
 
-The newest version that loads and proves itself serves. One that fails is kept in the index with the reason, and
-never replaces another.
+A change has two halves. `prepare` loads, warms and proves what is new, off to the side; `commit` swaps it in with one
+pointer. What fails in the first half never replaces anything: the index keeps the reason.
 """
 
 from __future__ import annotations
@@ -10,77 +10,51 @@ import asyncio
 import difflib
 import logging
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
-from conveyor.v1 import classifier_pb2
 from conveyor_contract.errors import ConveyorError
+from conveyor_server.candidate import Candidate
+from conveyor_server.entry import Entry, State, unavailable
 from conveyor_server.errors import ErrorKind, ServingError, StartError
+from conveyor_server.folder import (
+    MODEL_FILE,
+    RepositoryError,
+    VersionFile,
+    is_version,
+    scan,
+    settled_versions,
+)
 from conveyor_server.loading import LoadOptions, load_model
 from conveyor_server.model import Model
+from conveyor_server.retirement import Retirement
+from conveyor_server.version_policy import NEWEST, VersionPolicy
 
 log = logging.getLogger(__name__)
 
-MODEL_FILE = "model.onnx"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Entry:
-    """One version in the index. `model` is there exactly when the state is READY."""
-
-    name: str
-    version: int
-    path: Path
-    state: classifier_pb2.ModelState.ValueType
-    reason: str = ""
-    model: Model | None = None
-
-    def status(self) -> classifier_pb2.ModelStatus:
-        """What callers are told of it."""
-        return classifier_pb2.ModelStatus(
-            model_name=self.name,
-            model_version=str(self.version),
-            state=self.state,
-            reason=self.reason,
-            file_digest=self.model.file_digest if self.model else "",
-            provider=self.model.provider if self.model else "",
-        )
-
-
-def scan(root: Path) -> dict[str, dict[int, Path]]:
-    """The model files of a repository by name and version. Dot-folders and folders without a model do not count."""
-    found: dict[str, dict[int, Path]] = {}
-    for path in sorted(root.glob(f"*/*/{MODEL_FILE}")):
-        version, name = path.parent.name, path.parent.parent.name
-        if name.startswith(".") or not is_version(version):
-            continue
-        found.setdefault(name, {})[int(version)] = path
-    return found
-
-
-def is_version(text: str) -> bool:
-    """True for a positive whole number in plain digits."""
-    return text.isascii() and text.isdecimal() and not text.startswith("0")
+UNFINISHED: Final = "its file is still being written"
 
 
 class Repository:
     """The index of models. Belongs to the event loop's thread."""
 
-    def __init__(self, root: Path, options: LoadOptions) -> None:
+    def __init__(self, root: Path, options: LoadOptions, policy: VersionPolicy = NEWEST) -> None:
         if not root.is_dir():
             raise StartError(
                 f"the repository {root} is not a folder; give the folder that holds NAME/VERSION/{MODEL_FILE}."
             )
         self._root = root
         self._options = options
+        self._policy = policy
         # Called after every change of the index.
         self.changed: Callable[[], None] | None = None
         self._entries: dict[str, dict[int, Entry]] = {}
-        # The version that answers when none is asked for.
+        # The version that answers when none is asked for: the newest that is ready.
         self._serving: dict[str, Model] = {}
-        # Models that finish what they accepted before their place was taken.
-        self._retiring: dict[asyncio.Task[None], Model] = {}
-        self._control = asyncio.Lock()
+        self._retirement = Retirement(options.drain_timeout)
+        # One preparation at a time.
+        self._preparing = asyncio.Lock()
 
     @property
     def options(self) -> LoadOptions:
@@ -88,112 +62,156 @@ class Repository:
         return self._options
 
     async def load_all(self, only: Collection[str] | None = None) -> None:
-        """Loads the newest version that can be served of every model, or of those in `only`; lists the others."""
-        async with self._control:
-            files = await asyncio.to_thread(scan, self._root)
-            for name, versions in files.items():
-                wanted = only is None or name in only
-                state = classifier_pb2.MODEL_STATE_LOADING if wanted else classifier_pb2.MODEL_STATE_UNAVAILABLE
-                for version, path in versions.items():
-                    reason = "" if wanted else "not loaded"
-                    self._put(Entry(name=name, version=version, path=path, state=state, reason=reason))
-            for name, versions in files.items():
-                if only is None or name in only:
-                    await self._load_newest(name, versions, self._options)
+        """Loads the versions that the policy chooses of every model, or of those in `only`; lists the others."""
+        files = await asyncio.to_thread(scan, self._root)
+        for name, versions in files.items():
+            wanted = only is None or name in only
+            for version, file in versions.items():
+                entry = unavailable(name, version, file, "" if wanted else "not loaded")
+                self._put(replace(entry, state=State.LOADING) if wanted else entry)
+        for name in files:
+            if only is None or name in only:
+                self.commit(await self.prepare(name, self._options))
 
-    async def load(self, name: str, options: LoadOptions) -> None:
-        """Loads a model's newest version off to the side, then lets it take the place of the one that serves.
+    async def prepare(
+        self, name: str, options: LoadOptions, *, reload: bool = False, policy: VersionPolicy | None = None
+    ) -> Candidate:
+        """Loads off to the side what a model's folder holds now, for `commit` or `abort`.
 
-        Raises ServingError when it cannot be served; what served before goes on.
+        Versions whose files did not change are kept as they are, and a version that cannot be served gives way to
+        the next older one. With `reload` all is loaded anew, and the first failure is raised as a ServingError.
         """
-        async with self._control:
-            versions = (await asyncio.to_thread(scan, self._root)).get(name, {})
-            if not versions:
+        async with self._preparing:
+            try:
+                files = await settled_versions(self._root, name)
+            except RepositoryError as error:
+                raise ServingError(ErrorKind.NOT_READY, f"failed to load '{name}', {error}") from error
+            if not files:
                 raise ServingError(ErrorKind.NOT_FOUND, f"failed to load '{name}', it is not in the model repository")
-            self._forget_vanished(name, versions)
-            before = self._serving.get(name)
-            await self._load_newest(name, versions, options)
-            serving, newest = self._serving.get(name), max(versions)
-            if serving is None or serving is before or serving.version != newest:
-                reason = self._entries[name][newest].reason
-                raise ServingError(ErrorKind.INVALID_ARGUMENT, f"failed to load '{name}', {reason}")
+            candidate = Candidate(name=name, files=files, models={}, kept=set(), failures={})
+            try:
+                await self._fill(candidate, options, policy or self._policy, reload)
+            except BaseException as error:
+                self.abort(candidate, str(error) or "the load was given up")
+                raise
+            return candidate
+
+    async def _fill(self, candidate: Candidate, options: LoadOptions, policy: VersionPolicy, reload: bool) -> None:
+        name = candidate.name
+        versions = policy.candidates(candidate.files)
+        if not versions:
+            there = ", ".join(map(str, candidate.files))
+            reason = f"the version policy wants none of its versions ({there})"
+            raise ServingError(ErrorKind.INVALID_ARGUMENT, f"failed to load '{name}', {reason}")
+        for version in versions:
+            if policy.is_enough(len(candidate.models) + len(candidate.kept)):
+                break
+            known = self._entries.get(name, {}).get(version)
+            await self._try(candidate, version, known, None if reload else candidate.files[version], options)
+            if reload and version in candidate.failures:
+                message = f"failed to load '{name}', {candidate.failures[version]}"
+                raise ServingError(ErrorKind.INVALID_ARGUMENT, message)
+            if version in candidate.failures and known is not None and known.model is not None:
+                # The same version from an earlier file serves on.
+                candidate.kept.add(version)
+
+    async def _try(
+        self,
+        candidate: Candidate,
+        version: int,
+        known: Entry | None,
+        unchanged: VersionFile | None,
+        options: LoadOptions,
+    ) -> None:
+        """Loads one version into the candidate, or keeps what is known of the file where it is still the same."""
+        if known is not None and known.file == unchanged and (known.model is not None or known.failed):
+            if known.model is not None:
+                candidate.kept.add(version)
+            else:
+                candidate.failures[version] = known.reason
+            return
+        name, file = candidate.name, candidate.files[version]
+        if known is None or known.model is None:
+            self._put(replace(unavailable(name, version, file, ""), state=State.LOADING))
+        try:
+            if not file.is_settled():
+                candidate.failures[version] = UNFINISHED
+                return
+            candidate.models[version] = await load_model(file.path, name, version, options)
+        except ConveyorError as error:
+            log.error("cannot serve model=%s version=%d: %s", name, version, error)
+            candidate.failures[version] = str(error)
+        except Exception:
+            log.exception("cannot serve model=%s version=%d", name, version)
+            candidate.failures[version] = "an unexpected error; the server's log has it"
+
+    def commit(self, candidate: Candidate) -> None:
+        """Lets the candidate's versions serve, and retires those that it does not keep."""
+        name = candidate.name
+        models, known = candidate.models, self._entries.get(name, {})
+        serving = {v: e.model for v, e in known.items() if e.model is not None and v in candidate.kept} | models
+        replaced = [e for v, e in known.items() if e.model is not None and (v in models or v not in serving)]
+        if serving:
+            self._serving[name] = serving[max(serving)]
+        else:
+            self._serving.pop(name, None)
+        for entry in replaced:
+            self._retire(entry, self._why_not_chosen(name))
+        for version, model in models.items():
+            file = candidate.files[version]
+            self._put(Entry(name=name, version=version, file=file, state=State.READY, model=model))
+        self._list_others(candidate)
+
+    def abort(self, candidate: Candidate, reason: str) -> None:
+        """Drops what was loaded; what served before goes on, and the index says why."""
+        for model in candidate.models.values():
+            model.batcher.close()
+        candidate.failures.update({version: reason for version in candidate.models})
+        candidate.models.clear()
+        self._list_others(candidate)
+
+    def _list_others(self, candidate: Candidate) -> None:
+        """The versions that do not come with this candidate: failed, not wanted, or gone from the folder."""
+        name = candidate.name
+        for version, file in candidate.files.items():
+            known, reason = self._entries.get(name, {}).get(version), candidate.failures.get(version)
+            if known is not None and known.state in (State.READY, State.UNLOADING):
+                if reason is not None:
+                    self._put(replace(known, reason=reason))
+            elif reason is not None:
+                self._put(replace(unavailable(name, version, file, reason), failed=reason != UNFINISHED))
+            elif known is None or not known.failed:
+                self._put(unavailable(name, version, file, self._why_not_chosen(name)))
+        for version, entry in list(self._entries.get(name, {}).items()):
+            if version not in candidate.files and entry.state == State.UNAVAILABLE:
+                del self._entries[name][version]
+
+    def _why_not_chosen(self, name: str) -> str:
+        serving = self._serving.get(name)
+        return f"not loaded: version {serving.version} serves" if serving else "not loaded"
 
     async def unload(self, name: str) -> None:
         """From now on the model does not answer; what it accepted it finishes. Raises ServingError if unknown."""
-        async with self._control:
+        async with self._preparing:
             if name not in self._entries:
                 raise ServingError(ErrorKind.NOT_FOUND, f"failed to unload '{name}', it is not in the model repository")
-            model = self._serving.pop(name, None)
+            self._serving.pop(name, None)
             for entry in list(self._entries[name].values()):
-                if entry.model is None:
-                    self._put(_unavailable(name, entry.version, entry.path, entry.reason or "unloaded"))
-            if model is not None:
-                self._retire(model, "unloaded")
+                if entry.model is not None:
+                    self._retire(entry, "unloaded")
+                elif entry.state != State.UNLOADING:
+                    self._put(replace(entry, state=State.UNAVAILABLE, reason=entry.reason or "unloaded"))
 
-    async def _load_newest(self, name: str, versions: Mapping[int, Path], options: LoadOptions) -> None:
-        for version in sorted(versions, reverse=True):
-            model = await self._load_version(name, version, versions[version], options)
-            if model is not None:
-                self._swap_in(model, versions[version])
-            if name in self._serving:
-                # A candidate that failed never replaces it, nor does an older one.
-                break
-        serving = self._serving.get(name)
-        for version, path in versions.items():
-            known = self._entries[name].get(version)
-            if serving is not None and (known is None or known.state == classifier_pb2.MODEL_STATE_LOADING):
-                self._put(_unavailable(name, version, path, f"not loaded: version {serving.version} serves"))
+    def _retire(self, entry: Entry, reason: str) -> None:
+        assert entry.model is not None
+        self._put(replace(entry, state=State.UNLOADING, model=None, reason=reason))
 
-    async def _load_version(self, name: str, version: int, path: Path, options: LoadOptions) -> Model | None:
-        known = self._entries.get(name, {}).get(version)
-        if known is None or known.model is None:
-            self._put(Entry(name=name, version=version, path=path, state=classifier_pb2.MODEL_STATE_LOADING))
-        try:
-            return await load_model(path, name, version, options)
-        except ConveyorError as error:
-            log.error("cannot serve model=%s version=%d: %s", name, version, error)
-            reason = str(error)
-        except Exception:
-            log.exception("cannot serve model=%s version=%d", name, version)
-            reason = "an unexpected error; the server's log has it"
-        if known is None or known.model is None:
-            self._put(_unavailable(name, version, path, reason))
-        else:
-            # The same version from an earlier file serves on; the index says what came of the new file.
-            self._put(replace(known, reason=reason))
-        return None
+        def done(version: int) -> None:
+            now = self._entries.get(entry.name, {}).get(version)
+            if now is not None and now.state == State.UNLOADING:
+                self._put(unavailable(now.name, version, now.file, reason))
 
-    def _swap_in(self, model: Model, path: Path) -> None:
-        replaced = self._serving.get(model.name)
-        self._serving[model.name] = model
-        if replaced is not None:
-            self._retire(replaced, f"not loaded: version {model.version} serves")
-        state = classifier_pb2.MODEL_STATE_READY
-        self._put(Entry(name=model.name, version=model.version, path=path, state=state, model=model))
-
-    def _retire(self, model: Model, reason: str) -> None:
-        entry = self._entries[model.name][model.version]
-        self._put(replace(entry, state=classifier_pb2.MODEL_STATE_UNLOADING, model=None, reason=reason))
-        task = asyncio.create_task(self._finish(model, reason))
-        self._retiring[task] = model
-        task.add_done_callback(self._retiring.pop)
-
-    async def _finish(self, model: Model, reason: str) -> None:
-        try:
-            async with asyncio.timeout(self._options.drain_timeout):
-                await model.batcher.wait_idle()
-        except TimeoutError:
-            log.warning("unloading timed out model=%s version=%d", model.name, model.version)
-        model.batcher.close()
-        entry = self._entries[model.name].get(model.version)
-        if entry is not None and entry.state == classifier_pb2.MODEL_STATE_UNLOADING:
-            self._put(_unavailable(entry.name, entry.version, entry.path, reason))
-        log.info("unloaded model=%s version=%d", model.name, model.version)
-
-    def _forget_vanished(self, name: str, versions: Mapping[int, Path]) -> None:
-        for version, entry in list(self._entries.get(name, {}).items()):
-            if version not in versions and entry.state == classifier_pb2.MODEL_STATE_UNAVAILABLE:
-                del self._entries[name][version]
+        self._retirement.add(entry.model, done)
 
     def find(self, name: str, version: str) -> Model:
         """The model that answers; an empty version means the one that serves. Raises ServingError: NOT_FOUND..."""
@@ -232,6 +250,13 @@ class Repository:
         """The models that answer, by name."""
         return self._serving
 
+    def served_versions(self) -> dict[str, list[int]]:
+        """The versions that answer of each model, ascending."""
+        names = {entry.name for entry in self.entries() if entry.model}
+        return {
+            name: [entry.version for entry in self.entries() if entry.name == name and entry.model] for name in names
+        }
+
     def why_not(self, name: str) -> str:
         """Why a model does not serve, for a person."""
         if name not in self._entries:
@@ -240,10 +265,10 @@ class Repository:
 
     def close(self) -> None:
         """Ends every model's threads; who still waits is refused."""
-        for task in self._retiring:
-            task.cancel()
-        for model in (*self._serving.values(), *self._retiring.values()):
-            model.batcher.close()
+        self._retirement.close()
+        for entry in self.entries():
+            if entry.model is not None:
+                entry.model.batcher.close()
 
     def _put(self, entry: Entry) -> None:
         self._entries.setdefault(entry.name, {})[entry.version] = entry
@@ -256,8 +281,3 @@ class Repository:
         nearest = difflib.get_close_matches(name, self._entries, n=1)
         hint = f"did you mean {nearest[0]!r}?" if nearest else f"this server has: {', '.join(sorted(self._entries))}"
         return f"there is no model {name!r}; {hint if self._entries else 'the repository is empty'}"
-
-
-def _unavailable(name: str, version: int, path: Path, reason: str) -> Entry:
-    state = classifier_pb2.MODEL_STATE_UNAVAILABLE
-    return Entry(name=name, version=version, path=path, state=state, reason=reason)

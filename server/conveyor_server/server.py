@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
 
+from conveyor_server.control import LocalControl, ModelControl, load_options_for
 from conveyor_server.cpu import usable_cpus
 from conveyor_server.engines import Engine, MakeEngine
-from conveyor_server.errors import StartError
+from conveyor_server.errors import ServingError, StartError
 from conveyor_server.gate import Gate
 from conveyor_server.health import SERVICE as HEALTH_SERVICE
 from conveyor_server.health import Health
@@ -20,12 +22,16 @@ from conveyor_server.inference.service import GRPCInferenceService
 from conveyor_server.inference.shared_memory import SharedMemory
 from conveyor_server.listening import Listening
 from conveyor_server.loading import LoadOptions
+from conveyor_server.polling import Poller
 from conveyor_server.reflection import Reflection
 from conveyor_server.repository import Repository
 from conveyor_server.service import SERVICE as CLASSIFIER_SERVICE
 from conveyor_server.service import ClassifierService, ServiceLimits
 from conveyor_server.session import SessionOptions
 from conveyor_server.settings import ServerSettings
+from conveyor_server.version_policy import only_versions, parse_policy
+from conveyor_server.workers.fellows import Fellows
+from conveyor_server.workers.start import Pin, Report
 
 log = logging.getLogger(__name__)
 
@@ -38,17 +44,28 @@ ALL_MODELS = "*"
 class Server:
     """One server. Made, and used, inside a running event loop."""
 
-    def __init__(self, settings: ServerSettings, provider: str, make_engine: MakeEngine) -> None:
+    def __init__(
+        self, settings: ServerSettings, provider: str, make_engine: MakeEngine, fellows: Fellows | None = None
+    ) -> None:
+        """With `fellows` it is one of several workers behind the port."""
         self._settings = settings
         self._provider = provider
+        self._fellows = fellows
         threads = settings.decode_threads or min(MAX_DECODE_THREADS, usable_cpus())
         self._decode_pool = ThreadPoolExecutor(threads, thread_name_prefix="conveyor decode")
-        self._repository = Repository(settings.repository, load_options(settings, provider, self._decode_pool))
-        self._gate = Gate()
-        self._health = Health(
-            self._repository, _required(settings), may_be_empty=_is_explicit(settings) and not settings.load_model
+        self.repository = Repository(
+            settings.repository,
+            load_options(settings, provider, self._decode_pool),
+            parse_policy(settings.version_policy),
         )
-        self._repository.changed = self._health.publish
+        self._gate = Gate()
+        self._control: ModelControl = fellows or LocalControl(self.repository)
+        self._health = Health(
+            self.repository, _required(settings), may_be_empty=_is_explicit(settings) and not settings.load_model
+        )
+        if fellows is not None:
+            self._health.hold()
+        self.repository.changed = self._health.publish
         self._engine = self._put_behind(make_engine)
         self.address = ""
 
@@ -63,25 +80,36 @@ class Server:
         host = self._settings.host
         self.address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
-    async def load(self) -> None:
-        """Loads the repository. Raises StartError when a required model does not serve.
+    async def load(self, pins: Mapping[str, Pin] | None = None) -> Report:
+        """Loads the repository, or just what is pinned. Raises StartError when a required model does not serve.
 
         Without a required model a server with nothing to serve stays up, and stays not ready.
         """
         settings = self._settings
-        chosen = _is_explicit(settings) and ALL_MODELS not in settings.load_model
-        await self._repository.load_all(settings.load_model if chosen else None)
-        for name in _required(settings):
-            if name not in self._repository.serving():
-                raise StartError(f"the required model {name!r} does not serve: {self._repository.why_not(name)}")
-        models = ",".join(f"{model.name}/{model.version}" for model in self._repository.serving().values())
-        if self._health.is_ready:
-            log.info(
-                "ready address=%s models=%s engine=%s provider=%s",
-                *(self.address, models, self._engine.name, self._provider),
-            )
+        if pins is not None:
+            await self._load_pinned(pins)
         else:
-            log.warning("not ready address=%s: %s holds no model that can be served", self.address, self._root())
+            chosen = _is_explicit(settings) and ALL_MODELS not in settings.load_model
+            await self.repository.load_all(settings.load_model if chosen else None)
+            for name in _required(settings):
+                if name not in self.repository.serving():
+                    raise StartError(f"the required model {name!r} does not serve: {self.repository.why_not(name)}")
+        return Report(
+            address=self.address,
+            models=self.repository.served_versions(),
+            engine=self._engine.name,
+            provider=self._provider,
+            complete=self._health.is_complete,
+        )
+
+    def release(self) -> None:
+        """All fellow workers are ready: from now on health says so."""
+        self._health.release()
+
+    async def poll(self) -> None:
+        """Takes over what changes in the repository, until cancelled; returns at once in another mode."""
+        if self._settings.model_control_mode == "poll":
+            await Poller(self._settings.repository, self._control).run(self._settings.repository_poll_seconds)
 
     async def drain(self) -> None:
         """Says not ready; after `drain_delay` refuses new work; then finishes what was accepted, or times out."""
@@ -97,12 +125,21 @@ class Server:
     async def close(self) -> None:
         """Closes the port, cuts what is still there and gives everything back."""
         await self._engine.stop(grace=0.0)
-        self._repository.close()
+        self.repository.close()
         self._decode_pool.shutdown(wait=False, cancel_futures=True)
         log.info("stopped")
 
-    def _root(self) -> str:
-        return str(self._settings.repository)
+    async def _load_pinned(self, pins: Mapping[str, Pin]) -> None:
+        await self.repository.load_all(only=())
+        for name, pin in pins.items():
+            options = load_options_for(self.repository, name, pin.config)
+            try:
+                candidate = await self.repository.prepare(name, options, policy=only_versions(pin.versions))
+            except ServingError as error:
+                raise StartError(f"a model that the other workers serve cannot be loaded: {error}.") from error
+            self.repository.commit(candidate)
+        if self.repository.served_versions() != {name: list(pin.versions) for name, pin in pins.items()}:
+            raise StartError("the models that the other workers serve cannot be loaded; the log above says why.")
 
     def _put_behind(self, make_engine: MakeEngine) -> Engine:
         settings = self._settings
@@ -112,23 +149,26 @@ class Server:
             expose_golden_samples=settings.expose_golden_samples,
         )
         methods = {
-            **ClassifierService(self._repository, self._gate, limits).methods(),
+            **ClassifierService(self.repository, self._gate, limits).methods(),
             **self._health.methods(),
             **self._inference().methods(),
             **Reflection(SERVICES, [inference_pb2.DESCRIPTOR.pool]).methods(),
         }
-        return make_engine(
-            methods,
-            Listening(host=settings.host, port=settings.port, max_message_bytes=settings.max_message_bytes),
+        listening = Listening(
+            host=settings.host,
+            port=settings.port,
+            max_message_bytes=settings.max_message_bytes,
+            shared=self._fellows is not None,
         )
+        return make_engine(methods if self._fellows is None else self._fellows.share(methods), listening)
 
     def _inference(self) -> GRPCInferenceService:
         settings, memory = self._settings, SharedMemory()
         return GRPCInferenceService(
-            self._repository,
+            self.repository,
             self._health,
-            InferenceHandlers(self._repository, self._gate, memory, settings.max_stream_in_flight),
-            RepositoryHandlers(self._repository, explicit=_is_explicit(settings)),
+            InferenceHandlers(self.repository, self._gate, memory, settings.max_stream_in_flight),
+            RepositoryHandlers(self.repository, self._control, explicit=_is_explicit(settings)),
             memory,
         )
 
@@ -146,10 +186,10 @@ def _required(settings: ServerSettings) -> list[str]:
 def load_options(settings: ServerSettings, provider: str, decode_pool: Executor) -> LoadOptions:
     """How this server loads models; the threads that are not given come from the CPU quota."""
     cpus = usable_cpus()
-    threads = settings.intra_op_threads or max(1, cpus // settings.instance_count)
+    threads = settings.intra_op_threads or max(1, cpus // (settings.instance_count * settings.workers))
     log.info(
-        "starting provider=%s cpus=%d instance_count=%d intra_op_threads=%d",
-        *(provider, cpus, settings.instance_count, threads),
+        "starting provider=%s cpus=%d workers=%d instance_count=%d intra_op_threads=%d",
+        *(provider, cpus, settings.workers, settings.instance_count, threads),
     )
     return LoadOptions(
         session=SessionOptions(provider=provider, intra_op_threads=threads),

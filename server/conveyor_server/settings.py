@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, CliPositionalArg
+
+from conveyor_server.version_policy import parse_policy
 
 MIB = 1024 * 1024
 
@@ -28,10 +30,19 @@ class ServerSettings(BaseSettings):
         description="Model that must be served: the server does not start without it, and is not ready without it. "
         "May be given several times. Without any, one model that serves makes the server ready.",
     )
-    model_control_mode: Literal["none", "explicit"] = Field(
+    workers: int = Field(
+        1, ge=1, le=256, description="Processes that serve on the one port, each with sessions of its own."
+    )
+    model_control_mode: Literal["none", "poll", "explicit"] = Field(
         "none",
-        description="none: every model is loaded at the start, and stays. explicit: callers load and unload models, "
-        "and at the start only those of --load-model are.",
+        description="none: every model is loaded at the start, and stays. poll: what changes in the repository is "
+        "taken over. explicit: callers load and unload models, and at the start only those of --load-model are.",
+    )
+    repository_poll_seconds: float = Field(
+        15.0, gt=0.0, le=86_400.0, description="Seconds between two looks with --model-control-mode poll."
+    )
+    version_policy: str = Field(
+        "latest:1", description="Versions of each model that serve: latest:N, all, or specific:1,3."
     )
     load_model: list[str] = Field(
         default_factory=list,
@@ -64,3 +75,15 @@ class ServerSettings(BaseSettings):
         False, description="Let GetModel return golden samples, which may be real training images."
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
+
+    @field_validator("version_policy")
+    @classmethod
+    def _is_policy(cls, text: str) -> str:
+        parse_policy(text)
+        return text
+
+    def in_words(self) -> str:
+        """Every setting that is not the default, as NAME=VALUE."""
+        given = {name: getattr(self, name) for name in type(self).model_fields}
+        defaults = {n: f.get_default(call_default_factory=True) for n, f in type(self).model_fields.items()}
+        return " ".join(f"{name}={value}" for name, value in given.items() if value != defaults[name])

@@ -13,6 +13,7 @@ from pathlib import Path
 import grpc
 from grpc_health.v1 import health_pb2
 
+from conveyor.v1 import classifier_pb2 as pb
 from conveyor.v1.classifier_pb2_grpc import ClassifierServiceStub
 
 START_SECONDS = 60
@@ -24,7 +25,9 @@ class ServerProcess:
     def __init__(self, repository: Path, *flags: str) -> None:
         command = [sys.executable, "-c", "from conveyor_cli.main import main; raise SystemExit(main())"]
         self._process = subprocess.Popen(
-            [*command, "serve", str(repository), "--port", "0", *flags], stderr=subprocess.PIPE, text=True
+            [*command, "serve", str(repository), "--port", "0", "--engine", "grpcio", *flags],
+            stderr=subprocess.PIPE,
+            text=True,
         )
         self.repository = repository
         self.log = ""
@@ -51,6 +54,16 @@ class ServerProcess:
         end = time.monotonic() + START_SECONDS
         while self.health() != health_pb2.HealthCheckResponse.SERVING:
             assert time.monotonic() < end, f"never ready:\n{self.log}"
+
+    def wait_until_answered(self, request: pb.ClassifyRequest) -> pb.ClassifyResponse:
+        """The first answer, however often the server is not there before."""
+        end = time.monotonic() + START_SECONDS
+        while True:
+            try:
+                return self.stub.Classify(request, timeout=10, wait_for_ready=True)
+            except grpc.RpcError as error:
+                assert error.code() is grpc.StatusCode.UNAVAILABLE, error
+                assert time.monotonic() < end, f"never answered:\n{self.log}"
 
     def wait_for_log(self, pattern: str) -> re.Match[str]:
         """The first match in the log, now or within START_SECONDS."""

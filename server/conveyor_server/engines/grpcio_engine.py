@@ -38,16 +38,17 @@ class GrpcioEngine:
             options=[
                 ("grpc.max_receive_message_length", listening.max_message_bytes),
                 ("grpc.max_send_message_length", listening.max_message_bytes),
-                # Without this a second server would share the port unnoticed.
-                ("grpc.so_reuseport", 0),
+                # Otherwise a second server would share the port unnoticed.
+                ("grpc.so_reuseport", int(listening.shared)),
             ],
         )
 
     async def start(self) -> int:
         """Opens the port and serves; returns the port. Raises StartError when it cannot be had."""
         host, port = self._listening.host, self._listening.port
-        # Asked first by ourselves: grpcio prints a report of its own and does not say why.
-        ensure_free(host, port)
+        if not self._listening.shared:
+            # Asked first by ourselves: grpcio prints a report of its own and does not say why.
+            ensure_free(host, port)
         bound = self._server.add_insecure_port(f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
         await self._server.start()
         return bound

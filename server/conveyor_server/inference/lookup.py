@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from conveyor_server.entry import Entry
 from conveyor_server.errors import ErrorKind, ServingError
 from conveyor_server.model import Model
-from conveyor_server.repository import Entry, Repository
+from conveyor_server.repository import Repository
 
 
 def find_model(repository: Repository, name: str, version: str) -> Model:

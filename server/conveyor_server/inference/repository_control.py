@@ -4,27 +4,22 @@ from __future__ import annotations
 
 from typing import Final
 
-from conveyor.v1 import classifier_pb2
 from conveyor_server.calls import CallContext
+from conveyor_server.control import ModelControl
+from conveyor_server.entry import State
 from conveyor_server.errors import ErrorKind, ServingError
 from conveyor_server.inference import inference_pb2 as pb
-from conveyor_server.inference.overrides import options_with
 from conveyor_server.repository import Repository
 
-_STATES: Final = {
-    classifier_pb2.MODEL_STATE_LOADING: "LOADING",
-    classifier_pb2.MODEL_STATE_READY: "READY",
-    classifier_pb2.MODEL_STATE_UNAVAILABLE: "UNAVAILABLE",
-    classifier_pb2.MODEL_STATE_UNLOADING: "UNLOADING",
-}
 _CONFIG: Final = "config"
 
 
 class RepositoryHandlers:
-    """The handlers, over one repository; `explicit` when callers may load and unload."""
+    """The handlers, over one repository and its control; `explicit` when callers may load and unload."""
 
-    def __init__(self, repository: Repository, *, explicit: bool) -> None:
+    def __init__(self, repository: Repository, control: ModelControl, *, explicit: bool) -> None:
         self._repository = repository
+        self._control = control
         self._explicit = explicit
 
     async def index(self, request: pb.RepositoryIndexRequest, context: CallContext) -> pb.RepositoryIndexResponse:
@@ -32,9 +27,10 @@ class RepositoryHandlers:
         _check_repository_name(request.repository_name)
         response = pb.RepositoryIndexResponse()
         for entry in self._repository.entries():
-            if entry.state == classifier_pb2.MODEL_STATE_READY or not request.ready:
-                state = _STATES.get(entry.state, "UNKNOWN")
-                response.models.add(name=entry.name, version=str(entry.version), state=state, reason=entry.reason)
+            if entry.state == State.READY or not request.ready:
+                response.models.add(
+                    name=entry.name, version=str(entry.version), state=entry.state.name, reason=entry.reason
+                )
         return response
 
     async def load(
@@ -43,13 +39,15 @@ class RepositoryHandlers:
         """Answers once the newest version serves."""
         _check_repository_name(request.repository_name)
         self._check_allowed()
-        options = self._repository.options
+        config = ""
         for name, parameter in request.parameters.items():
             if name != _CONFIG:
                 message = f"load parameter '{name}' is not served; models come from the repository's own files"
                 raise ServingError(ErrorKind.UNSUPPORTED, message)
-            options = options_with(options, request.model_name, parameter.string_param)
-        await self._repository.load(request.model_name, options)
+            config = parameter.string_param
+            if not config:
+                raise ServingError(ErrorKind.INVALID_ARGUMENT, f"load parameter '{_CONFIG}' is not a text, or empty")
+        await self._control.load(request.model_name, config, reload=True)
         return pb.RepositoryModelLoadResponse()
 
     async def unload(
@@ -58,7 +56,7 @@ class RepositoryHandlers:
         """Answers at once; what the model accepted is finished. No model depends on another, so none goes with it."""
         _check_repository_name(request.repository_name)
         self._check_allowed()
-        await self._repository.unload(request.model_name)
+        await self._control.unload(request.model_name)
         return pb.RepositoryModelUnloadResponse()
 
     def _check_allowed(self) -> None:

@@ -7,8 +7,8 @@ from typing import Final
 
 from google.protobuf.message import Message
 
-from conveyor.v1 import classifier_pb2
 from conveyor_server.calls import CallContext, Method, MethodTable, StreamMethod, UnaryHandler, UnaryMethod
+from conveyor_server.entry import State
 from conveyor_server.errors import ErrorKind, ServingError
 from conveyor_server.health import Health
 from conveyor_server.inference import SERVICE
@@ -102,7 +102,7 @@ class GRPCInferenceService:
     async def model_ready(self, request: pb.ModelReadyRequest, context: CallContext) -> pb.ModelReadyResponse:
         """Whether the version answers. Not knowing it is an error."""
         entry = find_entry(self._repository, request.name, request.version)
-        ready = entry.state == classifier_pb2.MODEL_STATE_READY and not self._health.draining
+        ready = entry.state == State.READY and not self._health.draining
         return pb.ModelReadyResponse(ready=ready)
 
     async def server_metadata(

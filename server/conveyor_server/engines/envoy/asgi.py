@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from contextlib import aclosing, suppress
 from typing import Final
 
@@ -34,14 +35,17 @@ class AsgiEngine:
 
     name = "envoy"
 
-    def __init__(self, methods: MethodTable, listening: Listening) -> None:
+    def __init__(self, methods: MethodTable, listening: Listening, open_port: Callable[[], None]) -> None:
+        """`open_port` lets Envoy open the port, which takes it a moment."""
         self._methods = methods
+        self._open_port = open_port
         self._listening = listening
         self._max_bytes = listening.max_message_bytes
         self._calls = Calls()
 
     async def start(self) -> int:
-        """Waits until Envoy has opened the port, and returns it. Raises StartError when that takes too long."""
+        """Lets Envoy open the port, and returns it. Raises StartError when that takes too long."""
+        self._open_port()
         host, port = self._listening.host, self._listening.port
         try:
             async with asyncio.timeout(OPEN_SECONDS):

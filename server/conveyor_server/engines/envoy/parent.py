@@ -1,4 +1,4 @@
-"""The process that starts Envoy, and outlives it: it owns the signals, the port and the configuration."""
+"""How the parent process starts an Envoy with the server inside, and ends it when nothing is left to be sent."""
 
 from __future__ import annotations
 
@@ -7,19 +7,15 @@ import json
 import logging
 import socket
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
 from conveyor_server.engines.envoy.able import EnvoyError, environment, executable
 from conveyor_server.engines.envoy.admin import until_flushed
-from conveyor_server.engines.envoy.channel import STOP, VARIABLE, Channel, Report, Stage, open_channel
 from conveyor_server.engines.envoy.configuration import APPLICATION, envoy_configuration, python_filters
-from conveyor_server.errors import StartError
-from conveyor_server.listening import Listening, ensure_free
-from conveyor_server.settings import ServerSettings
-from conveyor_server.signals import StopRequests
+from conveyor_server.listening import Listening
+from conveyor_server.workers.link import VARIABLE, Link, open_link
 
 log = logging.getLogger(__name__)
 
@@ -30,80 +26,66 @@ END_SECONDS: Final = 5.0
 LOG_FORMAT: Final = "%Y-%m-%d %T,%e %l envoy: %v"
 
 
-async def serve_through_envoy(settings: ServerSettings, stop: StopRequests) -> int:
-    """A server's whole life inside Envoy; returns the exit code.
+class EnvoyLauncher:
+    """Starts workers that are Envoys with the server inside. Raises EnvoyError where none can run."""
 
-    Raises EnvoyError when Envoy does not run here, and StartError with the reason when the server cannot start.
-    """
-    program = executable()
-    with _hold_port(settings.host, settings.port) as held, TemporaryDirectory(prefix="conveyor-") as folder:
-        host, port = held.getsockname()[:2]
-        listening = Listening(host=host, port=port, max_message_bytes=settings.max_message_bytes)
-        envoy = await _start(program, listening, Path(folder))
+    async def start(self, listening: Listening) -> EnvoyProcess:
+        """One more, with its configuration in a folder of its own."""
+        folder = TemporaryDirectory(prefix="conveyor-")
         try:
-            inside = settings.model_copy(update={"port": port})
-            await envoy.channel.write_line(inside.model_dump_json().encode() + b"\n")
-            return await envoy.accompany(stop)
-        finally:
-            await envoy.end()
+            return await _start(executable(), listening, folder)
+        except BaseException:
+            folder.cleanup()
+            raise
+
+    def stillborn(self, how: str) -> EnvoyError:
+        """Envoy runs, but Python does not run in it."""
+        return EnvoyError(f"Envoy ended before the server in it had begun ({how}); the log above may say why.")
 
 
-@dataclass(kw_only=True)
-class Envoy:
-    """A running Envoy, and the channel to the server inside."""
+class EnvoyProcess:
+    """A running Envoy, and the link to the server inside."""
 
-    process: asyncio.subprocess.Process
-    channel: Channel
-    admin_socket: Path
+    def __init__(self, process: asyncio.subprocess.Process, link: Link, folder: TemporaryDirectory[str]) -> None:
+        self._process = process
+        self._folder = folder
+        self.link = link
 
-    async def accompany(self, stop: StopRequests) -> int:
-        """Passes the requests to stop on, and returns the server's exit code when it has ended in order."""
-        forwarder = asyncio.create_task(self._forward(stop))
-        alive = False
-        try:
-            while line := await self.channel.read_line():
-                report = Report.from_line(line)
-                alive = True
-                if report.stage is Stage.FAILED:
-                    raise StartError(report.reason)
-                if report.stage is Stage.ENDED:
-                    await self._flush()
-                    return report.exit_code
-        finally:
-            forwarder.cancel()
-        how = f"Envoy ended unexpectedly (exit code {await self.process.wait()}); the log above may say why."
-        raise StartError(how) if alive else EnvoyError(how)
-
-    async def end(self) -> None:
-        """Ends Envoy's process."""
-        self.channel.writer.close()
-        with suppress(ProcessLookupError):
-            self.process.terminate()
-        try:
-            await asyncio.wait_for(self.process.wait(), END_SECONDS)
-        except TimeoutError:
-            self.process.kill()
-            await self.process.wait()
-
-    async def _forward(self, stop: StopRequests) -> None:
-        await stop.first.wait()
-        await self.channel.write_line(STOP)
-        await stop.second.wait()
-        await self.channel.write_line(STOP)
-        await asyncio.sleep(END_SECONDS)
-        self.process.kill()
-
-    async def _flush(self) -> None:
+    async def flush(self) -> None:
+        """Waits until the last answers have left Envoy."""
         try:
             async with asyncio.timeout(FLUSH_SECONDS):
-                await until_flushed(self.admin_socket)
+                await until_flushed(_admin_socket(self._folder))
         except (TimeoutError, OSError):
             log.warning("some answers may not have left Envoy", exc_info=True)
 
+    async def end(self) -> int:
+        """Ends Envoy's process, and removes its folder; returns the exit code."""
+        self.link.close()
+        with suppress(ProcessLookupError):
+            self._process.terminate()
+        try:
+            return await asyncio.wait_for(self._process.wait(), END_SECONDS)
+        except TimeoutError:
+            self.kill()
+            return await self._process.wait()
+        finally:
+            self._folder.cleanup()
 
-async def _start(program: str, listening: Listening, folder: Path) -> Envoy:
-    configuration, admin_socket = folder / "envoy.json", folder / "admin.sock"
-    configuration.write_text(json.dumps(envoy_configuration(listening, python_filters(APPLICATION), admin_socket)))
+    def kill(self) -> None:
+        """At once."""
+        with suppress(ProcessLookupError):
+            self._process.kill()
+
+
+def _admin_socket(folder: TemporaryDirectory[str]) -> Path:
+    return Path(folder.name) / "admin.sock"
+
+
+async def _start(program: str, listening: Listening, folder: TemporaryDirectory[str]) -> EnvoyProcess:
+    configuration = Path(folder.name) / "envoy.json"
+    filters = python_filters(APPLICATION)
+    configuration.write_text(json.dumps(envoy_configuration(listening, filters, _admin_socket(folder))))
     ours, theirs = socket.socketpair()
     with theirs:
         process = await asyncio.create_subprocess_exec(
@@ -116,18 +98,4 @@ async def _start(program: str, listening: Listening, folder: Path) -> Envoy:
             # Away from the terminal's Ctrl-C, which would cut what is in flight.
             start_new_session=True,
         )
-    return Envoy(process=process, channel=await open_channel(ours), admin_socket=admin_socket)
-
-
-def _hold_port(host: str, port: int) -> socket.socket:
-    """A socket that keeps the port for Envoy, which binds it too. Raises StartError when it is taken.
-
-    It never listens, so no connection comes to it; without it a free port could be lost before Envoy has it.
-    """
-    ensure_free(host, port)
-    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-    held = socket.socket(family, kind, protocol)
-    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-    held.bind(address)
-    return held
+    return EnvoyProcess(process, await open_link(ours), folder)

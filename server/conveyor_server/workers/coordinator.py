@@ -1,0 +1,126 @@
+"""What the workers share, in the parent: which models serve, registrations, settings, sums of statistics."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from conveyor_server.errors import ErrorKind, ServingError
+from conveyor_server.workers.link import Body, Kind, Link, LinkClosedError, Message
+from conveyor_server.workers.shared_calls import STATISTICS, Remembered, joined, to_bytes, to_text
+from conveyor_server.workers.start import Pin, SharedState, Start
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Answers:
+    """What the workers that are still there said; the others get the outcome when they are started again."""
+
+    given: Mapping[Link, Body]
+    errors: Sequence[ServingError]
+
+
+class Coordinator:
+    """A ModelControl over all workers. A load has two halves: nothing is swapped before all are able to."""
+
+    def __init__(self) -> None:
+        self._links: set[Link] = set()
+        # Those that serve.
+        self._ready: set[Link] = set()
+        self._is_known = False
+        self._models: dict[str, Pin] = {}
+        self._remembered = Remembered()
+        # One change at a time, and none while a worker joins.
+        self._changing = asyncio.Lock()
+
+    async def join(self, link: Link, number: int, settings_json: str, *, late: bool) -> None:
+        """Starts a worker; one that comes late with the state that the others have."""
+        async with self._changing:
+            state = SharedState(models=self._models, calls=self._remembered.calls()) if late else None
+            link.tell(Kind.START, **Start(number=number, settings_json=settings_json, state=state).to_body())
+            self._links.add(link)
+
+    def leave(self, link: Link) -> None:
+        """The worker has ended."""
+        self._links.discard(link)
+        self._ready.discard(link)
+
+    def note_ready(self, link: Link, models: Mapping[str, Sequence[int]]) -> None:
+        """The worker serves these. What the first one serves, the others do too: they have the same repository."""
+        self._ready.add(link)
+        if not self._is_known:
+            self._is_known = True
+            self._models = {name: Pin(versions=versions) for name, versions in models.items()}
+        elif {name: list(pin.versions) for name, pin in self._models.items()} != models:
+            log.warning("a worker serves %s, and the others %s", models, self._models)
+
+    async def handle(self, message: Message) -> Body:
+        """What a worker passes on from its caller."""
+        body = message.body
+        if message.kind is Kind.LOAD:
+            await self.load(body["name"], body["config"], reload=body["reload"])
+        elif message.kind is Kind.UNLOAD:
+            await self.unload(body["name"])
+        elif message.kind is Kind.EVERYWHERE:
+            return {"payload": to_text(await self.call(body["path"], to_bytes(body["payload"])))}
+        return {}
+
+    async def load(self, name: str, config: str, *, reload: bool) -> None:
+        """Every worker loads, warms and proves; only then all of them swap."""
+        async with self._changing:
+            prepared = await self._ask_all(Kind.PREPARE, name=name, config=config, reload=reload)
+            versions = [body["versions"] for body in prepared.given.values()]
+            error = prepared.errors[0] if prepared.errors else None
+            if error is None and any(other != versions[0] for other in versions):
+                message = f"failed to load '{name}', the workers could load different versions: {versions}"
+                error = ServingError(ErrorKind.INTERNAL, message)
+            if error is not None:
+                if prepared.given:
+                    await self._ask_all(Kind.ABORT, list(prepared.given), name=name, reason=str(error))
+                raise error
+            await self._ask_all(Kind.COMMIT, list(prepared.given), name=name)
+            self._models[name] = Pin(versions=versions[0], config=config)
+
+    async def unload(self, name: str) -> None:
+        """From now on no worker serves the model."""
+        async with self._changing:
+            answers = await self._ask_all(Kind.DROP, name=name)
+            if answers.errors:
+                raise answers.errors[0]
+            self._models.pop(name, None)
+
+    async def call(self, path: str, payload: bytes) -> bytes:
+        """Has every worker answer the call, and joins the answers."""
+        if path == STATISTICS:
+            return await self._call(path, payload)
+        async with self._changing:
+            answer = await self._call(path, payload)
+            self._remembered.note(path, payload)
+            return answer
+
+    async def _call(self, path: str, payload: bytes) -> bytes:
+        # One that still loads has nothing to say, and gets what it needs when it joins.
+        answers = await self._ask_all(Kind.RUN, list(self._ready), path=path, payload=to_text(payload))
+        if answers.errors:
+            raise answers.errors[0]
+        return joined(path, [to_bytes(body["payload"]) for body in answers.given.values()])
+
+    async def _ask_all(self, kind: Kind, links: Sequence[Link] | None = None, **body: Any) -> _Answers:
+        asked = list(self._links) if links is None else links
+        results = await asyncio.gather(*(link.ask(kind, **body) for link in asked), return_exceptions=True)
+        given: dict[Link, Body] = {}
+        errors: list[ServingError] = []
+        for link, result in zip(asked, results, strict=True):
+            if isinstance(result, ServingError):
+                errors.append(result)
+            elif not isinstance(result, BaseException):
+                given[link] = result
+            elif not isinstance(result, LinkClosedError):
+                raise result
+        if not given and not errors:
+            raise ServingError(ErrorKind.NOT_READY, "no worker is there to do this; try again")
+        return _Answers(given=given, errors=errors)

@@ -1,0 +1,95 @@
+"""What a worker does through its parent, so that the other workers do it too."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from google.protobuf.message import Message
+
+from conveyor_server.calls import CallContext, MethodTable, UnaryMethod
+from conveyor_server.gate import stopping
+from conveyor_server.workers.link import Body, Kind, Link, LinkClosedError
+from conveyor_server.workers.shared_calls import SHARED, to_bytes, to_text
+
+
+class Fellows:
+    """A ModelControl over all workers, and the calls that concern all of them."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+        self._own: dict[str, UnaryMethod] = {}
+
+    async def load(self, name: str, config: str, *, reload: bool) -> None:
+        """Every worker loads it, or none does."""
+        await self._ask(Kind.LOAD, name=name, config=config, reload=reload)
+
+    async def unload(self, name: str) -> None:
+        """Every worker unloads it."""
+        await self._ask(Kind.UNLOAD, name=name)
+
+    def share(self, methods: MethodTable) -> MethodTable:
+        """The methods, of which some now go to every worker."""
+        shared: dict[str, UnaryMethod] = {}
+        for path in SHARED:
+            method = methods[path]
+            assert isinstance(method, UnaryMethod)
+            self._own[path] = method
+            shared[path] = UnaryMethod(
+                handler=_Everywhere(self, path), request_type=method.request_type, codes=method.codes
+            )
+        return {**methods, **shared}
+
+    async def answer(self, path: str, payload: bytes) -> bytes:
+        """This worker's own answer to a shared call. Raises ServingError."""
+        method = self._own[path]
+        response = await method.handler(method.request_type.FromString(payload), _NO_CALL)
+        return response.SerializeToString()
+
+    async def answer_of_all(self, path: str, payload: bytes) -> bytes:
+        """All workers' answer. Raises ServingError."""
+        answer = await self._ask(Kind.EVERYWHERE, path=path, payload=to_text(payload))
+        return to_bytes(answer["payload"])
+
+    async def _ask(self, kind: Kind, **body: Any) -> Body:
+        try:
+            return await self._link.ask(kind, **body)
+        except LinkClosedError as error:
+            # Without its parent a worker ends.
+            raise stopping() from error
+
+
+class _Everywhere:
+    """A handler that has every worker answer."""
+
+    def __init__(self, fellows: Fellows, path: str) -> None:
+        self._fellows = fellows
+        self._path = path
+
+    async def __call__(self, request: Message, context: CallContext) -> _Written:
+        return _Written(await self._fellows.answer_of_all(self._path, request.SerializeToString()))
+
+
+class _Written:
+    """An answer that is bytes already."""
+
+    def __init__(self, payload: bytes) -> None:
+        self._payload = payload
+
+    def SerializeToString(self) -> bytes:  # noqa: N802 -- protobuf's own name
+        """The bytes."""
+        return self._payload
+
+
+class _NoCall:
+    """Stands for the call of a caller who is at another worker."""
+
+    deadline: float | None = None
+    peer = "another worker"
+    metadata: Mapping[str, str | bytes] = {}
+
+    def add_trailing_metadata(self, key: str, value: str) -> None:
+        """Goes nowhere."""
+
+
+_NO_CALL = _NoCall()

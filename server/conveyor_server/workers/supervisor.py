@@ -1,0 +1,201 @@
+"""Keeps the workers alive: starts each, starts it again when it dies, and stops all of them in order."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Final, Protocol
+
+from conveyor_contract.errors import ConveyorError
+from conveyor_server.errors import StartError
+from conveyor_server.listening import Listening, hold_port
+from conveyor_server.polling import Poller
+from conveyor_server.settings import ServerSettings
+from conveyor_server.signals import StopRequests
+from conveyor_server.workers.coordinator import Coordinator
+from conveyor_server.workers.link import Body, Kind, Link, Message
+from conveyor_server.workers.start import Report, announce
+
+log = logging.getLogger(__name__)
+
+# Seconds before a worker is started again: the first time, and at most.
+FIRST_DELAY: Final = 0.1
+MAX_DELAY: Final = 10.0
+# A worker that served for so many seconds starts over with the first delay.
+GOOD_LIFE: Final = 30.0
+# Deaths in a row, before it ever served, after which the server gives up, if no other worker serves.
+MAX_STILLBIRTHS: Final = 3
+# Seconds for a worker that was told twice to stop.
+LAST_SECONDS: Final = 5.0
+
+
+class WorkerProcess(Protocol):
+    """A running worker."""
+
+    link: Link
+
+    async def flush(self) -> None:
+        """Waits until its last answers have left it; it has ended its work in order."""
+
+    async def end(self) -> int:
+        """Ends it within seconds; returns its exit code."""
+
+    def kill(self) -> None:
+        """At once."""
+
+
+class Launcher(Protocol):
+    """Starts workers of one kind."""
+
+    async def start(self, listening: Listening) -> WorkerProcess:
+        """One more. Raises ConveyorError when none of this kind can run here."""
+
+    def stillborn(self, how: str) -> ConveyorError:
+        """What is raised when the first worker dies before Python runs in it."""
+
+
+async def supervise(settings: ServerSettings, launcher: Launcher, stop: StopRequests) -> int:
+    """A whole server's life; returns the exit code, 0 when every accepted request was answered.
+
+    Raises ConveyorError when the server cannot start, or cannot be kept alive.
+    """
+    with hold_port(settings.host, settings.port) as held:
+        host, port = held.getsockname()[:2]
+        listening = Listening(host=host, port=port, max_message_bytes=settings.max_message_bytes, shared=True)
+        supervisor = Supervisor(settings.model_copy(update={"port": port}), launcher, listening, stop)
+        return await supervisor.run()
+
+
+@dataclass(kw_only=True)
+class _Life:
+    """What is known of one worker's life."""
+
+    began: float
+    is_alive: bool = False
+    ready_at: float | None = None
+    # Why it could not start.
+    reason: str = ""
+    # Once it has ended in order.
+    exit_code: int | None = None
+
+
+class Supervisor:
+    """All workers of a server."""
+
+    def __init__(self, settings: ServerSettings, launcher: Launcher, listening: Listening, stop: StopRequests) -> None:
+        self._settings = settings
+        self._launcher = launcher
+        self._listening = listening
+        self._stop = stop
+        self._coordinator = Coordinator()
+        self._ready: dict[Link, Report] = {}
+        # From when on all were ready once.
+        self._is_complete = False
+        self._any_alive = False
+
+    async def run(self) -> int:
+        """Returns when all have ended in order."""
+        poller = Poller(self._settings.repository, self._coordinator)
+        tasks = [asyncio.create_task(self._keep(number)) for number in range(self._settings.workers)]
+        polling = asyncio.create_task(self._poll(poller))
+        try:
+            codes = await asyncio.gather(*tasks)
+        finally:
+            polling.cancel()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        return max(codes)
+
+    async def _poll(self, poller: Poller) -> None:
+        if self._settings.model_control_mode == "poll":
+            await poller.run(self._settings.repository_poll_seconds)
+
+    async def _keep(self, number: int) -> int:
+        """One worker after the other, until the server is told to stop."""
+        failures = 0
+        while True:
+            life, code = await self._live_once(number)
+            if self._stop.first.is_set():
+                return 1 if life.exit_code is None else life.exit_code
+            how = life.reason or f"exit code {code}"
+            if not life.is_alive and not self._any_alive:
+                raise self._launcher.stillborn(how)
+            if life.reason and not self._is_complete:
+                raise StartError(life.reason)
+            served = life.ready_at is not None and time.monotonic() - life.ready_at > GOOD_LIFE
+            failures = 0 if served else failures + 1
+            if life.ready_at is None and failures >= MAX_STILLBIRTHS and not (self._is_complete and self._ready):
+                raise StartError(f"worker {number} ended {failures} times before it served ({how}); the log says more.")
+            delay = min(MAX_DELAY, FIRST_DELAY * 2**failures)
+            log.error("worker %d ended unexpectedly (%s); another takes its place in %.1f s", number, how, delay)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._stop.first.wait(), delay)
+                return 0
+
+    async def _live_once(self, number: int) -> tuple[_Life, int]:
+        """One worker from its start to its end, and its exit code."""
+        process = await self._launcher.start(self._listening)
+        life, over = _Life(began=time.monotonic()), asyncio.Event()
+        link = process.link
+
+        async def handle(message: Message) -> Body:
+            return await self._handle(link, life, over, message)
+
+        reader = asyncio.create_task(link.run(handle))
+        reader.add_done_callback(lambda _: over.set())
+        stopper = asyncio.create_task(self._pass_stops_on(process))
+        try:
+            settings_json = self._settings.model_dump_json()
+            await self._coordinator.join(link, number, settings_json, late=self._is_complete)
+            await over.wait()
+            if life.exit_code is not None:
+                await process.flush()
+        finally:
+            stopper.cancel()
+            self._ready.pop(link, None)
+            self._coordinator.leave(link)
+            code = await process.end()
+            reader.cancel()
+        return life, code
+
+    async def _handle(self, link: Link, life: _Life, over: asyncio.Event, message: Message) -> Body:
+        """What the worker tells of its life; all else is for the coordinator."""
+        body = message.body
+        match message.kind:
+            case Kind.ALIVE:
+                life.is_alive = self._any_alive = True
+            case Kind.READY:
+                life.ready_at = time.monotonic()
+                self._note_ready(link, Report(**body))
+            case Kind.FAILED:
+                life.reason = body["reason"]
+                over.set()
+            case Kind.ENDED:
+                life.exit_code = body["exit_code"]
+                over.set()
+            case _:
+                return await self._coordinator.handle(message)
+        return {}
+
+    def _note_ready(self, link: Link, report: Report) -> None:
+        self._ready[link] = report
+        self._coordinator.note_ready(link, report.models)
+        if self._is_complete:
+            link.tell(Kind.GO)
+        elif len(self._ready) == self._settings.workers:
+            self._is_complete = True
+            for each in self._ready:
+                each.tell(Kind.GO)
+            announce(replace(report, complete=all(each.complete for each in self._ready.values())), self._settings)
+
+    async def _pass_stops_on(self, process: WorkerProcess) -> None:
+        await self._stop.first.wait()
+        process.link.tell(Kind.STOP)
+        await self._stop.second.wait()
+        process.link.tell(Kind.STOP)
+        await asyncio.sleep(LAST_SECONDS)
+        process.kill()
