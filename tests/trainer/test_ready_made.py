@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from conveyor_cli.main import main
 from conveyor_trainer.architecture_file import find_architecture, ready_made_architectures
 from conveyor_trainer.errors import ArchitectureError
 from conveyor_trainer.module import build_module
@@ -53,3 +54,10 @@ def test_another_size_and_colour(tmp_path: Path) -> None:
     (tmp_path / "tiny.yaml").write_text(TINY.replace("12x12x1", "1x64"))
     with pytest.raises(ArchitectureError, match=r"tiny takes signals of 1x64 \(channels x length\): only images have"):
         prepare(signals)
+
+
+def test_a_size_that_is_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["train", "image_cnn", "--data", "digits", "--run", str(tmp_path / "run")]
+    for size in ("0x3", "224", "3x224x224"):
+        assert main([*arguments, "--input-size", size]) == 2
+        assert "--input-size: must read HxW, height and width in pixels" in capsys.readouterr().err

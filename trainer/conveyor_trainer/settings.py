@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, field_validator, model_validator
 from pydantic_settings import BaseSettings, CliPositionalArg, SettingsConfigDict
 
 from conveyor_trainer.input_format import Task
@@ -45,9 +46,7 @@ class TrainSettings(BaseSettings):
     imbalance: Literal["none", "weights", "sampler"] | None = Field(
         default=None, description="classes of unequal size: weigh rare ones more, or draw all alike; by the recipe"
     )
-    input_size: str | None = Field(
-        default=None, pattern=r"^[1-9]\d*x[1-9]\d*$", description="HxW in pixels, in place of the architecture's own"
-    )
+    input_size: str | None = Field(default=None, description="HxW in pixels, in place of the architecture's own")
     colour: Literal["grayscale", "rgb"] | None = Field(
         default=None, description="colour mode of the images, in place of the architecture's own"
     )
@@ -70,6 +69,13 @@ class TrainSettings(BaseSettings):
     events: bool = Field(default=True, description="write TensorBoard events into the run")
     export: Path | None = Field(default=None, description="afterwards, export into this model repository")
     name: str | None = Field(default=None, description="the model's name in the repository; by the architecture")
+
+    @field_validator("input_size")
+    @classmethod
+    def _two_sizes(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"[1-9]\d*x[1-9]\d*", value):
+            raise ValueError("must read HxW, height and width in pixels, such as 224x224")
+        return value
 
     @model_validator(mode="after")
     def _one_network(self) -> Self:
