@@ -6,6 +6,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from conveyor_trainer.architecture import Architecture
+from conveyor_trainer.run import Run
 from conveyor_trainer.settings import TrainSettings
 
 TINY = """
@@ -37,6 +38,12 @@ def tiny_settings(folder: Path, **changes: Any) -> TrainSettings:
         "events": False,
     }
     return TrainSettings(**(settings | changes))
+
+
+def accuracy_of(run: Run) -> float:
+    """On the test split, 0 to 1."""
+    assert run.report.accuracy is not None
+    return run.report.accuracy
 
 
 def _windows(draw: st.DrawFn) -> dict[str, Any]:

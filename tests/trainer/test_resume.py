@@ -16,7 +16,7 @@ from conveyor_trainer.errors import RunError
 from conveyor_trainer.run import load_run
 from conveyor_trainer.train import train
 from conveyor_trainer.weights import read_tensors
-from tests.trainer.networks import TINY, tiny_settings
+from tests.trainer.networks import TINY, accuracy_of, tiny_settings
 from tests.trainer.stopping import metrics_without_timings, train_and_stop
 
 EVERYTHING = """
@@ -107,7 +107,7 @@ def test_a_full_disk_leaves_the_last_checkpoint_whole(tmp_path: Path) -> None:
         train(settings.model_copy(update={"resume": True}))
     assert path.read_bytes() == before
     assert not [name for name in os.listdir(path.parent) if name.startswith(".")]
-    assert train(settings.model_copy(update={"resume": True})).report.accuracy > 0.5
+    assert accuracy_of(train(settings.model_copy(update={"resume": True}))) > 0.5
 
 
 def test_a_checkpoint_of_another_architecture(tmp_path: Path) -> None:
