@@ -10,6 +10,8 @@ _COUNTS = {
     "batch arithmetic examples": (100, 2000),
     "cancellation interleavings": (50, 1000),
     "drain rounds": (2, 50),
+    "killed worker rounds": (2, 50),
+    "reload rounds": (2, 50),
     "calls of a cancel storm": (1500, 100_000),
     "bodies cut into chunks": (100, 2000),
 }
