@@ -45,8 +45,11 @@ def fit(
         position = load_checkpoint(job.checkpoints, learner, job.run_key) if resume else Position()
         optimizer = accelerator.prepare_optimizer(learner.optimizer)
 
+        network: nn.Module | None = None
         while position.epoch < recipe.epochs and not position.out_of_patience(recipe.patience):
-            network = _network(job, accelerator, learner, position)
+            _set_mode(job, learner.module, position)
+            if network is None or position.epoch == job.config.freeze_epochs:
+                network = _wrapped(accelerator, learner.module)
             tally = Tally(position, accelerator)
             for batch in batches.of_epoch(position):
                 step = position.epoch * job.steps_per_epoch + position.step
@@ -92,12 +95,17 @@ def _first_module(job: Job, device: torch.device) -> nn.Module:
     return module.to(memory_format=order)  # type: ignore[call-overload, no-any-return]  # torch's stubs leave it out
 
 
-def _network(job: Job, accelerator: Accelerator, learner: Learner, position: Position) -> nn.Module:
-    """The learner's module in training mode, wrapped for several processes where there are any."""
-    learner.module.train()
+def _set_mode(job: Job, module: nn.Module, position: Position) -> None:
+    """Training mode, with the backbone frozen in the epochs that ask for it."""
+    module.train()
     if job.config.freeze_epochs:
-        freeze_backbone(learner.module, frozen=position.epoch < job.config.freeze_epochs)
-    wrapped: nn.Module = accelerator.prepare_model(learner.module)
+        freeze_backbone(module, frozen=position.epoch < job.config.freeze_epochs)
+
+
+def _wrapped(accelerator: Accelerator, module: nn.Module) -> nn.Module:
+    """The module joined to those of the other processes, where there are any. Anew whenever other weights learn."""
+    accelerator.free_memory()  # an earlier wrapper would go on exchanging gradients
+    wrapped: nn.Module = accelerator.prepare_model(module)
     return wrapped
 
 

@@ -45,7 +45,7 @@ def _print_results(finished: "Run") -> None:
         f"{finished.architecture.name} on {finished.config.data}: {_figures(report)} "
         f"(epoch {report.best_epoch} of {report.epochs} kept{held_out})\n"
         f"trained in {report.train_seconds:.1f} s at {report.images_per_second:,.0f} images/s\n"
-        f"the run is in {finished.folder}: report.json, metrics.csv, weights.safetensors\n"
+        f"the run is in {finished.folder}; `conveyor report {finished.folder}` shows its figures and pictures\n"
     )
 
 
