@@ -22,9 +22,9 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-from request_bytes import classify_request, infer_request
 
 from conveyor.v1 import classifier_pb2
+from conveyor_contract.preprocessing import encode_png
 from conveyor_server.batch import Rows
 from conveyor_server.batcher import Batcher
 from conveyor_server.calls import CallContext, Method, Response, UnaryMethod, answer_unary
@@ -34,7 +34,7 @@ from conveyor_server.inference.codes import INFERENCE_CODES
 from conveyor_server.inference.infer import InferenceHandlers
 from conveyor_server.inference.shared_memory import SharedMemory
 from conveyor_server.instance import ThreadInstance
-from conveyor_server.lifecycle import run_in_loop
+from conveyor_server.life import run_in_loop
 from conveyor_server.loading import LoadOptions, load_model
 from conveyor_server.model import Model
 from conveyor_server.repository import Repository
@@ -96,7 +96,7 @@ def stages_of(model: Model) -> list[Stage]:
     row = np.random.default_rng(0).random((1, *model.signature.inputs[0].shape))
     row = (row * 255).astype(model.signature.inputs[0].datatype.dtype)
     infer = infer_request(model, row)
-    pixels, png = (classify_request(model, row, encoded) for encoded in (False, True))
+    pixels, png = (classify_request(model, row, encoded=encoded) for encoded in (False, True))
     stages = [
         _stage("task", _method(_empty, inference_pb2.ModelInferRequest), b""),
         _stage("parse infer", _method(_empty, inference_pb2.ModelInferRequest), infer),
@@ -175,6 +175,30 @@ def _classify_method(model: Model) -> UnaryMethod:
     method = methods["/conveyor.v1.ClassifierService/Classify"]
     assert isinstance(method, UnaryMethod)
     return method
+
+
+def infer_request(model: Model, rows: Rows) -> bytes:
+    """A ModelInferRequest with raw contents for a model of one input."""
+    tensor = model.signature.inputs[0]
+    request = inference_pb2.ModelInferRequest(model_name=model.name, raw_input_contents=[rows.tobytes()])
+    request.inputs.add(name=tensor.name, datatype=tensor.datatype.name, shape=rows.shape)
+    return request.SerializeToString()
+
+
+def classify_request(model: Model, rows: Rows, *, encoded: bool) -> bytes:
+    """A ClassifyRequest with a PNG or with raw pixels for each row; empty where the model takes no images."""
+    if model.contract is None or not model.contract.HasField("preprocessing"):
+        return b""
+    request = classifier_pb2.ClassifyRequest(model_name=model.name)
+    for row in rows:
+        image = request.images.add()
+        if encoded:
+            image.encoded = encode_png(row)
+        else:
+            image.pixels.height, image.pixels.width = row.shape[:2]
+            image.pixels.colour_mode = model.contract.preprocessing.colour_mode
+            image.pixels.data = row.tobytes()
+    return request.SerializeToString()
 
 
 async def run(options: argparse.Namespace) -> int:

@@ -1,4 +1,8 @@
-"""Outputs of a model to the messages that answer a call."""
+"""Outputs of a model to the messages that answer a call.
+
+Most of an answer is equal from call to call. So the usual one is put together from bytes that are made once for each
+model; the fields of a message may come in any order, so its parts may be written one behind the other.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +12,78 @@ import numpy as np
 
 from conveyor.v1 import classifier_pb2
 from conveyor_server.batch import Rows
+from conveyor_server.calls import SerializedResponse
 from conveyor_server.errors import ServingError
 from conveyor_server.model import Inference, Model
 from conveyor_server.statuses import CONVEYOR_CODES
 
 _MICROSECONDS: Final = 1_000_000
+_FLOAT_BYTES: Final = 4
+
+
+class ClassifyAnswers:
+    """Answers of one model to Classify."""
+
+    def __init__(self, model: Model) -> None:
+        self._model = model
+        self._common = classifier_pb2.ClassifyResponse(
+            model_name=model.name, model_version=model.version_text, file_digest=model.file_digest
+        ).SerializeToString()
+        self._label_starts = [
+            _without_probability(classifier_pb2.ClassifyResponse(results=[_best(label, index)]))
+            for index, label in enumerate(model.labels)
+        ]
+        # Filled anew for every answer: making a message costs more than all the rest.
+        self._own = classifier_pb2.ClassifyResponse()
+
+    def answer(self, inference: Inference, top_k: int, request_id: str) -> SerializedResponse:
+        """The answer to one request."""
+        parts = [self._common]
+        if isinstance(inference.results, np.ndarray) and top_k <= 1 and self._label_starts:
+            for output in inference.results:
+                index = output.argmax()
+                parts += (self._label_starts[index], output[index].tobytes())
+        else:
+            response = classifier_pb2.ClassifyResponse()
+            for result in inference.results:
+                write_result(response.results.add(), result, self._model, top_k)
+            parts.append(response.SerializeToString())
+        own = self._own
+        own.Clear()
+        if request_id:
+            own.request_id = request_id
+        write_timings(own.timings, inference)
+        parts.append(own.SerializeToString())
+        return SerializedResponse(b"".join(parts))
+
+
+class StreamAnswers:
+    """Answers of one model to the items of ClassifyStream."""
+
+    def __init__(self, model: Model) -> None:
+        self._model = model
+        self._common = classifier_pb2.ClassifyStreamResponse(
+            model_name=model.name, model_version=model.version_text, file_digest=model.file_digest
+        ).SerializeToString()
+        self._label_starts = [
+            _without_probability(classifier_pb2.ClassifyStreamResponse(result=_best(label, index)))
+            for index, label in enumerate(model.labels)
+        ]
+        self._own = classifier_pb2.ClassifyStreamResponse()
+
+    def answer(self, item_id: int, inference: Inference, top_k: int) -> SerializedResponse:
+        """The answer to one item, which holds one image."""
+        own = self._own
+        own.Clear()
+        own.item_id = item_id
+        write_timings(own.timings, inference)
+        output = inference.results[0]
+        if top_k <= 1 and self._label_starts and not isinstance(output, ServingError):
+            index = output.argmax()
+            answer = self._label_starts[index] + output[index].tobytes()
+            return SerializedResponse(self._common + answer + own.SerializeToString())
+        write_result(own.result, output, self._model, top_k)
+        return SerializedResponse(self._common + own.SerializeToString())
 
 
 def write_result(result: classifier_pb2.Result, output: Rows | ServingError, model: Model, top_k: int) -> None:
@@ -21,12 +92,9 @@ def write_result(result: classifier_pb2.Result, output: Rows | ServingError, mod
         write_error(result, output)
     elif not model.labels:
         result.answer.values.extend(output.tolist())
-    elif top_k <= 1:
-        index = int(output.argmax())
-        result.answer.predictions.add(label=model.labels[index], index=index, probability=output[index])
     else:
         # Stable, so that equal probabilities come in the order of the labels.
-        for index in np.argsort(-output, kind="stable")[:top_k].tolist():
+        for index in np.argsort(-output, kind="stable")[: max(1, top_k)].tolist():
             result.answer.predictions.add(label=model.labels[index], index=index, probability=output[index])
 
 
@@ -44,3 +112,14 @@ def write_timings(timings: classifier_pb2.Timings, inference: Inference) -> None
         timings.queue_us = int(outcome.queue_seconds * _MICROSECONDS)
         timings.compute_us = int(outcome.compute_seconds * _MICROSECONDS)
         timings.batch_size = outcome.batch_size
+
+
+def _best(label: str, index: int) -> classifier_pb2.Result:
+    """A result that names one label, with any probability other than 0, which would not be written."""
+    prediction = classifier_pb2.Prediction(label=label, index=index, probability=1.0)
+    return classifier_pb2.Result(answer=classifier_pb2.Answer(predictions=[prediction]))
+
+
+def _without_probability(response: classifier_pb2.ClassifyResponse | classifier_pb2.ClassifyStreamResponse) -> bytes:
+    """The bytes of a response that holds nothing but one label, up to its probability, whose value comes last."""
+    return response.SerializeToString()[:-_FLOAT_BYTES]

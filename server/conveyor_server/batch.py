@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -20,8 +20,8 @@ Rows = npt.NDArray[Any]
 DEFAULT_PRIORITY: Final = 2
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+# Outcome and Segment are made for every request: tuples, because a frozen dataclass takes four times as long to make.
+class Outcome(NamedTuple):
     """A request's answer: `output` (rows, values), and where its time went, in seconds."""
 
     output: Rows
@@ -33,25 +33,32 @@ class Outcome:
     batch_size: int
 
 
-@dataclass(slots=True, eq=False, kw_only=True)
+@dataclass(slots=True, kw_only=True)
+class Parts:
+    """What there is so far of the answer to a request that spreads over several batches."""
+
+    # By the index of their first row.
+    outputs: dict[int, Rows] = field(default_factory=dict)
+    answered_rows: int = 0
+    largest_batch: int = 0
+
+
+@dataclass(slots=True, eq=False)
 class PendingRequest:
     """One request on its way through the batcher, with everything that is known of it, its own reply included."""
 
     rows: Rows
     reply: asyncio.Future[Outcome]
-    # Seconds of the batcher's clock.
+    # Seconds of the batcher's clock. `arrived_at` is earlier: its rows were prepared in between.
+    arrived_at: float
     submitted_at: float
-    deadline: float | None
+    deadline: float | None = None
     # 1 goes first.
     priority: int = DEFAULT_PRIORITY
-    deadline_timer: asyncio.TimerHandle | None = None
     # Rows taken into batches so far, and when the last ones were.
     taken: int = 0
     taken_at: float = 0.0
-    # Rows that have their output, and the outputs, by the index of their first row.
-    answered: int = 0
-    outputs: dict[int, Rows] = field(default_factory=dict)
-    largest_batch: int = 0
+    parts: Parts | None = None
 
     @property
     def waiting(self) -> int:
@@ -62,31 +69,40 @@ class PendingRequest:
         """Takes its next rows, `room` of them at most."""
         start = self.taken
         self.taken = min(start + room, len(self.rows))
-        return Segment(request=self, start=start, stop=self.taken)
+        return Segment(self, start, self.taken)
 
-    def add_output(self, start: int, output: Rows) -> bool:
-        """Keeps the output of the rows from `start` on; True once every row has its own."""
-        self.outputs[start] = output
-        self.answered += len(output)
-        return self.answered == len(self.rows)
+    def add_output(self, start: int, output: Rows, compute_seconds: float, batch_size: int) -> Outcome | None:
+        """Keeps the output of the rows from `start` on. Once every row has its own, returns them all in their order."""
+        queue_seconds = self.taken_at - self.submitted_at
+        if len(output) == len(self.rows):
+            return Outcome(output, queue_seconds, compute_seconds, batch_size)
+        parts = self.parts = self.parts or Parts()
+        parts.outputs[start] = output
+        parts.answered_rows += len(output)
+        parts.largest_batch = max(parts.largest_batch, batch_size)
+        if parts.answered_rows < len(self.rows):
+            return None
+        whole = np.concatenate([parts.outputs[first] for first in sorted(parts.outputs)])
+        return Outcome(whole, queue_seconds, compute_seconds, parts.largest_batch)
 
-    def whole_output(self) -> Rows:
-        """The outputs of all rows, in their order; only once every row has its own."""
-        if len(self.outputs) == 1:
-            return self.outputs[0]
-        return np.concatenate([self.outputs[start] for start in sorted(self.outputs)])
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Segment:
+class Segment(NamedTuple):
     """Rows `start` to `stop` of one request, inside one batch."""
 
     request: PendingRequest
     start: int
     stop: int
 
-    def __len__(self) -> int:
+    @property
+    def size(self) -> int:
+        """Its rows."""
         return self.stop - self.start
+
+    @property
+    def rows(self) -> Rows:
+        """The rows themselves, not copied."""
+        rows = self.request.rows
+        return rows if self.size == len(rows) else rows[self.start : self.stop]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,10 +114,8 @@ class Batch:
 
     def merge(self) -> Rows:
         """All rows in one array, in the order of the segments."""
-        if len(self.segments) == 1:
-            segment = self.segments[0]
-            return segment.request.rows[segment.start : segment.stop]
-        return np.concatenate([s.request.rows[s.start : s.stop] for s in self.segments])
+        parts = [segment.rows for segment in self.segments]
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     def split(self, output: Rows) -> list[Rows]:
         """The output (size, values) cut into one array per segment. Raises ValueError for another row count."""
@@ -110,7 +124,7 @@ class Batch:
         parts = []
         start = 0
         for segment in self.segments:
-            stop = start + len(segment)
+            stop = start + segment.size
             parts.append(output[start:stop])
             start = stop
         return parts

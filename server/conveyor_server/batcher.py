@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from conveyor_server.batch import DEFAULT_PRIORITY, Batch, Outcome, PendingRequest, Rows, Segment
+from conveyor_server.deadlines import DeadlineWatch
 from conveyor_server.errors import ErrorKind, ServingError
 from conveyor_server.instance import BatchResult, Instance
 from conveyor_server.request_queue import RequestQueue
@@ -49,7 +50,7 @@ class Batcher:
         loop: asyncio.AbstractEventLoop,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        # Batches are counted here, requests by whoever submits them.
+        # Batches and answered requests are counted here, failed requests by whoever submits them.
         self.statistics = Statistics()
         self._limits = limits
         self._instances = instances
@@ -57,9 +58,12 @@ class Batcher:
         self._loop = loop
         self._clock = clock
         self._queue = RequestQueue()
+        self._deadlines = DeadlineWatch(self._queue, self._expire, loop, clock)
         self._admitted_rows = 0
         self._queued_rows = 0
         self._dispatch_scheduled = False
+        # Whether callers came at the same time when this was last seen; one who is alone need not look for company.
+        self._callers_overlap = True
         self._company_timer: asyncio.TimerHandle | None = None
         self._usual_seconds = 0.0
         self._closed = False
@@ -101,25 +105,30 @@ class Batcher:
         self._admitted_rows -= rows
         self._note_idle()
 
-    async def run(self, rows: Rows, deadline: float | None, priority: int = DEFAULT_PRIORITY) -> Outcome:
-        """Runs admitted rows; `deadline` in seconds of the clock. Raises ServingError. May be cancelled at any time."""
+    async def run(
+        self, rows: Rows, deadline: float | None, priority: int = DEFAULT_PRIORITY, arrived_at: float | None = None
+    ) -> Outcome:
+        """Runs admitted rows. Raises ServingError. May be cancelled at any time.
+
+        `deadline`, and `arrived_at` where the rows took time to prepare, are in seconds of the clock.
+        """
         self._admitted_rows -= len(rows)
         if self._closed:
             raise _unloaded()
+        now = self._clock()
         reply: asyncio.Future[Outcome] = self._loop.create_future()
-        request = PendingRequest(
-            rows=rows, reply=reply, submitted_at=self._clock(), deadline=deadline, priority=priority
-        )
+        request = PendingRequest(rows, reply, now if arrived_at is None else arrived_at, now, deadline, priority)
         self._queue.add(request)
         self._queued_rows += len(rows)
         if deadline is not None:
-            remaining = deadline - request.submitted_at
-            request.deadline_timer = self._loop.call_later(remaining, self._expire, request)
-        self._schedule_dispatch()
+            self._deadlines.add(deadline)
+        if self._free and not self._dispatch_scheduled:
+            self._schedule_dispatch()
         try:
-            return await request.reply
-        finally:
+            return await reply
+        except asyncio.CancelledError:
             self._leave_queue(request)
+            raise
 
     async def wait_idle(self) -> None:
         """Returns when nothing is admitted, queued or running; to be called when no more requests come."""
@@ -130,15 +139,18 @@ class Batcher:
     def close(self) -> None:
         """Refuses whoever still waits, and ends each instance after the batch that it runs."""
         self._closed = True
+        self._deadlines.close()
         for request in list(self._queue):
             self._fail(request, _unloaded())
         for instance in self._instances:
             instance.close()
 
     def _schedule_dispatch(self) -> None:
-        if self._free and not self._dispatch_scheduled:
+        if self._callers_overlap:
             self._dispatch_scheduled = True
             self._loop.call_soon(self._look_for_company, 0, QUIET_TURNS)
+        else:
+            self._dispatch()
 
     def _look_for_company(self, seen_rows: int, turns: int) -> None:
         """Dispatches once the loop has gone some turns without bringing rows: what arrives together runs together."""
@@ -153,7 +165,7 @@ class Batcher:
         self._dispatch_scheduled = False
         while self._free and self._queue and not self._waits_for_company():
             batch = self._form_batch()
-            if batch.size:
+            if batch.segments:
                 instance = self._free.pop()
                 instance.start(batch, partial(self._batch_done, instance))
 
@@ -172,30 +184,29 @@ class Batcher:
 
     def _form_batch(self) -> Batch:
         now = self._clock()
-        room = self._limits.max_batch_size
+        queue = self._queue
+        size, most = 0, self._limits.max_batch_size
         segments: list[Segment] = []
-        while room and self._queue:
-            request = self._queue.first()
+        while size < most and queue:
+            request = queue.first()
             if request.reply.done():
                 self._leave_queue(request)
-            elif request.deadline is not None and request.deadline <= now:
+                continue
+            if request.deadline is not None and request.deadline <= now:
                 self._expire(request)
-            else:
-                segment = self._take(request, room, now)
-                segments.append(segment)
-                room -= len(segment)
-        return Batch(segments=segments, size=self._limits.max_batch_size - room)
-
-    def _take(self, request: PendingRequest, room: int, now: float) -> Segment:
-        segment = request.take(room)
-        request.taken_at = now
-        self._queued_rows -= len(segment)
-        if not request.waiting:
-            self._leave_queue(request)
-        return segment
+                continue
+            segment = request.take(most - size)
+            request.taken_at = now
+            segments.append(segment)
+            size += segment.size
+            if segment.stop == len(request.rows):
+                queue.remove(request)
+        self._queued_rows -= size
+        return Batch(segments=segments, size=size)
 
     def _batch_done(self, instance: Instance, batch: Batch, result: BatchResult) -> None:
         self._free.append(instance)
+        self._callers_overlap = len(batch.segments) > 1 or bool(self._queue)
         # The next batch first, so that the session works while these are answered.
         self._dispatch()
         self._note_idle()
@@ -209,22 +220,15 @@ class Batcher:
             for segment in batch.segments:
                 self._fail(segment.request, _failed())
             return
-        self.statistics.add_batch(batch.size, result.compute_seconds)
+        answered = []
         for segment, output in zip(batch.segments, outputs, strict=True):
-            self._answer(segment, output, batch.size, result.compute_seconds)
-
-    def _answer(self, segment: Segment, output: Rows, batch_size: int, compute_seconds: float) -> None:
-        request = segment.request
-        request.largest_batch = max(request.largest_batch, batch_size)
-        if request.add_output(segment.start, output) and not request.reply.done():
-            request.reply.set_result(
-                Outcome(
-                    output=request.whole_output(),
-                    queue_seconds=request.taken_at - request.submitted_at,
-                    compute_seconds=compute_seconds,
-                    batch_size=request.largest_batch,
-                )
-            )
+            request = segment.request
+            outcome = request.add_output(segment.start, output, result.compute_seconds, batch.size)
+            if outcome is not None and not request.reply.done():
+                request.reply.set_result(outcome)
+                answered.append(request)
+        self.statistics.add_batch(batch.size, result.compute_seconds)
+        self.statistics.add_answered(answered, result.compute_seconds, self._clock())
 
     def _expire(self, request: PendingRequest) -> None:
         self._fail(request, _late(request))
@@ -243,9 +247,6 @@ class Batcher:
             request.reply.set_exception(error)
 
     def _leave_queue(self, request: PendingRequest) -> None:
-        if request.deadline_timer is not None:
-            request.deadline_timer.cancel()
-            request.deadline_timer = None
         if request in self._queue:
             self._queue.remove(request)
             self._queued_rows -= request.waiting

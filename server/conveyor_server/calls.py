@@ -50,9 +50,22 @@ class Response(Protocol):
         """The message's bytes."""
 
 
+class SerializedResponse:
+    """A message that was put together as bytes."""
+
+    __slots__ = ("_wire",)
+
+    def __init__(self, wire: bytes) -> None:
+        self._wire = wire
+
+    def SerializeToString(self) -> bytes:  # noqa: N802 -- protobuf's own name
+        """The message's bytes."""
+        return self._wire
+
+
 # The handlers' own types differ from method to method, and a table holds them all: hence Any, only here.
 UnaryHandler = Callable[[Any, CallContext], Awaitable[Response]]
-StreamHandler = Callable[[AsyncIterator[Any], CallContext], AsyncGenerator[Message, None]]
+StreamHandler = Callable[[AsyncIterator[Any], CallContext], AsyncGenerator[Response, None]]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,6 +6,7 @@ Handing work to a thread costs more than decoding a small image; decoding a larg
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Sequence
 from concurrent.futures import Executor
 from typing import Final
@@ -39,18 +40,40 @@ class ImageReader:
         self._input_name = spec.name
         self._datatype = spec.datatype
         self._row_shape = row_shape_of(spec)
+        self._height_and_width = self._row_shape[:2]
         self._preprocessor = (
             Preprocessor.from_message(contract.preprocessing) if contract.HasField("preprocessing") else None
         )
+        self._fitting_pixels = (*self._height_and_width, contract.preprocessing.colour_mode)
+        self._row_bytes = math.prod(self._row_shape)
+        self._takes_pixels_as_they_are = self._preprocessor is not None and self._datatype == "UINT8"
         self._pool = pool
         self._max_pixels = max_pixels
 
-    async def read(self, images: Sequence[classifier_pb2.Image]) -> list[RowOrError]:
-        """One row, or one error, for each image, in their order."""
-        if sum(map(self._work_of, images)) <= IN_PLACE_WORK:
-            return self._read_chunk(images)
+    def rows_of_fitting_pixels(self, images: Sequence[classifier_pb2.Image]) -> Rows | None:
+        """The rows of images that are all raw pixels just as the model takes them; None for any others."""
+        if not self._takes_pixels_as_they_are:
+            return None
+        contents = []
+        for image in images:
+            pixels = image.pixels
+            content = pixels.data
+            if (pixels.height, pixels.width, pixels.colour_mode) != self._fitting_pixels:
+                return None
+            if len(content) != self._row_bytes:
+                return None
+            contents.append(content)
+        joined = contents[0] if len(contents) == 1 else b"".join(contents)
+        return np.ndarray((len(contents), *self._row_shape), np.uint8, joined)
+
+    def is_quick(self, images: Sequence[classifier_pb2.Image]) -> bool:
+        """Whether the images are so small that `read_here` holds nobody up."""
+        return sum(map(self._work_of, images)) <= IN_PLACE_WORK
+
+    async def read_in_pool(self, images: Sequence[classifier_pb2.Image]) -> list[RowOrError]:
+        """What `read_here` gives, from the pool's threads."""
         loop = asyncio.get_running_loop()
-        jobs = [loop.run_in_executor(self._pool, self._read_chunk, chunk) for chunk in self._chunks(images)]
+        jobs = [loop.run_in_executor(self._pool, self.read_here, chunk) for chunk in self._chunks(images)]
         return [row for rows in await asyncio.gather(*jobs) for row in rows]
 
     def _chunks(self, images: Sequence[classifier_pb2.Image]) -> list[list[classifier_pb2.Image]]:
@@ -70,11 +93,14 @@ class ImageReader:
         kind = image.WhichOneof("content")
         if kind == "encoded":
             return _work_of_encoded(image.encoded)
-        if kind == "pixels" and (image.pixels.height, image.pixels.width) != self._row_shape[:2]:
-            return image.pixels.height * image.pixels.width
+        if kind == "pixels":
+            pixels = image.pixels
+            fits = (pixels.height, pixels.width) == self._height_and_width
+            return 0 if fits else pixels.height * pixels.width
         return 0
 
-    def _read_chunk(self, images: Sequence[classifier_pb2.Image]) -> list[RowOrError]:
+    def read_here(self, images: Sequence[classifier_pb2.Image]) -> list[RowOrError]:
+        """One row, or one error, for each image, in their order."""
         rows: list[RowOrError] = []
         for image in images:
             try:

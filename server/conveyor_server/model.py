@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,18 +15,22 @@ from conveyor_server.batcher import Batcher
 from conveyor_server.errors import ErrorKind, ServingError
 from conveyor_server.images import ImageReader
 from conveyor_server.signature import Signature
-from conveyor_server.statistics import RequestTimes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Inference:
+class Inference(NamedTuple):
     """What became of a request's images."""
 
-    # For each image its output (values,) or its error, in their order.
-    results: Sequence[Rows | ServingError]
+    # For each image its output (values,) or its error, in their order; the very output where there is no error.
+    results: Rows | Sequence[Rows | ServingError]
     preprocess_seconds: float
     # Of the images that ran together; None when not one could be read.
     outcome: Outcome | None
+
+    def only_error(self) -> ServingError:
+        """The error of a lone image that could not be read."""
+        error = self.results[0]
+        assert isinstance(error, ServingError)
+        return error
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -54,24 +59,20 @@ class Model:
         Raises ServingError when the request as a whole is refused or fails. An image that cannot be read has its
         own error in the results, and the others run.
         """
-        started = time.monotonic()
+        arrived = time.monotonic()
+        batcher = self.batcher
         try:
-            rows, results = await self._read(images, deadline, started)
-            preprocess_seconds = time.monotonic() - started
-            outcome = await self.batcher.run(merge_rows(rows), deadline, priority) if rows else None
+            reader = self._reader(deadline, arrived)
+            batcher.admit(len(images))
+            rows = reader.rows_of_fitting_pixels(images)
+            if rows is None:
+                return await self._read_and_run(reader, images, deadline, priority, arrived)
+            preprocess_seconds = time.monotonic() - arrived
+            outcome = await batcher.run(rows, deadline, priority, arrived)
         except BaseException:
-            self.batcher.statistics.add_failure(time.monotonic() - started)
+            batcher.statistics.add_failure(time.monotonic() - arrived)
             raise
-        if outcome is None:
-            self.batcher.statistics.add_failure(time.monotonic() - started)
-            return Inference(results=results, preprocess_seconds=preprocess_seconds, outcome=None)
-        self._count(outcome, started, preprocess_seconds)
-        outputs = iter(outcome.output)
-        return Inference(
-            results=[result if isinstance(result, ServingError) else next(outputs) for result in results],
-            preprocess_seconds=preprocess_seconds,
-            outcome=outcome,
-        )
+        return Inference(outcome.output, preprocess_seconds, outcome)
 
     async def run(
         self, rows: Rows, deadline: float | None, arrived: float, priority: int = DEFAULT_PRIORITY
@@ -79,46 +80,46 @@ class Model:
         """Runs rows of the model's input; `deadline` and `arrived` in seconds of `time.monotonic()`."""
         try:
             _check_deadline(deadline, arrived)
-            preprocess_seconds = time.monotonic() - arrived
             self.batcher.admit(len(rows))
-            outcome = await self.batcher.run(rows, deadline, priority)
+            return await self.batcher.run(rows, deadline, priority, arrived)
         except BaseException:
             self.batcher.statistics.add_failure(time.monotonic() - arrived)
             raise
-        self._count(outcome, arrived, preprocess_seconds)
-        return outcome
 
-    async def _read(
-        self, images: Sequence[classifier_pb2.Image], deadline: float | None, started: float
-    ) -> tuple[list[Rows], Sequence[Rows | ServingError]]:
-        """The rows, admitted to the queue, and for each image its row or its error."""
+    def _reader(self, deadline: float | None, now: float) -> ImageReader:
         if self.reader is None:
             message = f"model {self.name!r} has no contract, so it takes no images; use the tensor protocol"
             raise ServingError(ErrorKind.INVALID_ARGUMENT, message)
-        _check_deadline(deadline, started)
-        self.batcher.admit(len(images))
+        _check_deadline(deadline, now)
+        return self.reader
+
+    async def _read_and_run(
+        self,
+        reader: ImageReader,
+        images: Sequence[classifier_pb2.Image],
+        deadline: float | None,
+        priority: int,
+        arrived: float,
+    ) -> Inference:
+        """Images that are admitted to the queue and that must be decoded, or looked at one by one."""
         held = len(images)
         try:
-            results = await self.reader.read(images)
+            results = reader.read_here(images) if reader.is_quick(images) else await reader.read_in_pool(images)
             rows = [result for result in results if not isinstance(result, ServingError)]
             self.batcher.withdraw(held - len(rows))
         except BaseException:
             self.batcher.withdraw(held)
             raise
-        return rows, results
-
-    def _count(self, outcome: Outcome, started: float, preprocess_seconds: float) -> None:
-        total = time.monotonic() - started
-        before = preprocess_seconds + outcome.queue_seconds + outcome.compute_seconds
-        times = RequestTimes(
-            total=total,
-            compute_input=preprocess_seconds,
-            queue=outcome.queue_seconds,
-            compute_infer=outcome.compute_seconds,
-            # What is left: cutting the batch's output, and waking the caller.
-            compute_output=max(0.0, total - before),
-        )
-        self.batcher.statistics.add_success(len(outcome.output), times)
+        preprocess_seconds = time.monotonic() - arrived
+        if not rows:
+            self.batcher.statistics.add_failure(preprocess_seconds)
+            return Inference(results, preprocess_seconds, None)
+        outcome = await self.batcher.run(merge_rows(rows), deadline, priority, arrived)
+        if len(rows) == len(results):
+            return Inference(outcome.output, preprocess_seconds, outcome)
+        outputs = iter(outcome.output)
+        mixed = [result if isinstance(result, ServingError) else next(outputs) for result in results]
+        return Inference(mixed, preprocess_seconds, outcome)
 
 
 def _check_deadline(deadline: float | None, now: float) -> None:

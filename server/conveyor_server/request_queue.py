@@ -17,9 +17,10 @@ class RequestQueue:
 
     def __init__(self) -> None:
         self._by_priority: dict[int, OrderedDict[PendingRequest, None]] = {p: OrderedDict() for p in PRIORITIES}
+        self._length = 0
 
-    def __bool__(self) -> bool:
-        return any(self._by_priority.values())
+    def __len__(self) -> int:
+        return self._length
 
     def __contains__(self, request: PendingRequest) -> bool:
         return request in self._by_priority[request.priority]
@@ -31,14 +32,19 @@ class RequestQueue:
     def add(self, request: PendingRequest) -> None:
         """Puts it behind the others of its priority."""
         self._by_priority[request.priority][request] = None
+        self._length += 1
 
     def remove(self, request: PendingRequest) -> None:
         """Takes it out, wherever it stands."""
         del self._by_priority[request.priority][request]
+        self._length -= 1
 
     def first(self) -> PendingRequest:
         """The one whose turn it is; only where there is one."""
-        return next(iter(self))
+        for requests in self._by_priority.values():
+            if requests:
+                return next(iter(requests))
+        raise LookupError("nobody waits")
 
     def oldest_submission(self) -> float:
         """When the one that waits longest was submitted; only where there is one."""

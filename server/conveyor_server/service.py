@@ -8,10 +8,11 @@ from contextlib import aclosing
 from dataclasses import dataclass
 
 from conveyor.v1 import classifier_pb2 as pb
-from conveyor_server.answers import write_error, write_result, write_timings
-from conveyor_server.calls import CallContext, MethodTable, StreamMethod, UnaryMethod, known_error
+from conveyor_server.answers import ClassifyAnswers, StreamAnswers, write_error
+from conveyor_server.calls import CallContext, MethodTable, Response, StreamMethod, UnaryMethod, known_error
 from conveyor_server.errors import ErrorKind, ServingError
 from conveyor_server.gate import Gate, stopping
+from conveyor_server.per_model import PerModel
 from conveyor_server.repository import Repository
 from conveyor_server.statuses import CONVEYOR_CODES
 from conveyor_server.stream import Conveyance
@@ -46,6 +47,8 @@ class ClassifierService:
         self._repository = repository
         self._gate = gate
         self._limits = limits
+        self._answers = PerModel(ClassifyAnswers)
+        self._stream_answers = PerModel(StreamAnswers)
 
     def methods(self) -> MethodTable:
         """The handlers by the full paths of their methods."""
@@ -61,7 +64,7 @@ class ClassifierService:
             ),
         }
 
-    async def classify(self, request: pb.ClassifyRequest, context: CallContext) -> pb.ClassifyResponse:
+    async def classify(self, request: pb.ClassifyRequest, context: CallContext) -> Response:
         """One call with one image or many. A lone image's error is the call's own."""
         with self._gate:
             model = self._repository.find(request.model_name, request.model_version)
@@ -69,26 +72,16 @@ class ClassifierService:
             if not 0 < len(images) <= self._limits.max_images_per_request:
                 raise self._wrong_count(len(images))
             inference = await model.infer(images, _deadline(request.timeout_ms, context))
-            results = inference.results
-            if len(results) == 1 and isinstance(results[0], ServingError):
-                raise results[0]
-            response = pb.ClassifyResponse(
-                model_name=model.name,
-                model_version=model.version_text,
-                file_digest=model.file_digest,
-                request_id=request.request_id,
-            )
-            for result in results:
-                write_result(response.results.add(), result, model, request.top_k)
-            write_timings(response.timings, inference)
-            return response
+            if inference.outcome is None and len(images) == 1:
+                raise inference.only_error()
+            return self._answers.of(model).answer(inference, request.top_k, request.request_id)
 
     async def classify_stream(
         self, requests: AsyncIterator[pb.ClassifyStreamRequest], context: CallContext
-    ) -> AsyncGenerator[pb.ClassifyStreamResponse, None]:
+    ) -> AsyncGenerator[Response, None]:
         """Images as they come; each item is answered, by its result or by an error of its own."""
 
-        async def answer(item: _StreamItem) -> pb.ClassifyStreamResponse:
+        async def answer(item: _StreamItem) -> Response:
             return await self._answer_item(item, context.deadline)
 
         with self._gate:
@@ -99,7 +92,7 @@ class ClassifierService:
             if self._gate.closed.is_set():
                 raise stopping()
 
-    async def _answer_item(self, item: _StreamItem, deadline: float | None) -> pb.ClassifyStreamResponse:
+    async def _answer_item(self, item: _StreamItem, deadline: float | None) -> Response:
         response = pb.ClassifyStreamResponse(item_id=item.item_id)
         try:
             model = self._repository.find(item.model_name, item.model_version)
@@ -107,8 +100,7 @@ class ClassifierService:
             response.model_version = model.version_text
             response.file_digest = model.file_digest
             inference = await model.infer([item.image or pb.Image()], deadline)
-            write_result(response.result, inference.results[0], model, item.top_k)
-            write_timings(response.timings, inference)
+            return self._stream_answers.of(model).answer(item.item_id, inference, item.top_k)
         except Exception as error:
             write_error(response.result, known_error(error))
         return response

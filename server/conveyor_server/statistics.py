@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+
+from conveyor_server.batch import PendingRequest
 
 
 @dataclass(slots=True)
@@ -13,21 +16,10 @@ class Tally:
     count: int = 0
     seconds: float = 0.0
 
-    def add(self, seconds: float) -> None:
-        """Counts one more."""
-        self.count += 1
+    def add(self, seconds: float, count: int = 1) -> None:
+        """Counts one more, or several that took `seconds` together."""
+        self.count += count
         self.seconds += seconds
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RequestTimes:
-    """Where the time of one answered request went, in seconds."""
-
-    total: float
-    compute_input: float
-    queue: float
-    compute_infer: float
-    compute_output: float
 
 
 @dataclass(slots=True, kw_only=True)
@@ -47,15 +39,23 @@ class Statistics:
     # Seconds since the epoch; 0 before the first.
     last_inference: float = 0.0
 
-    def add_success(self, rows: int, times: RequestTimes) -> None:
-        """Counts a request whose rows were all answered."""
-        self.rows += rows
+    def add_answered(self, requests: Sequence[PendingRequest], compute_seconds: float, now: float) -> None:
+        """Counts requests that are all answered at once, by the same run of the model; `now` in their own clock."""
+        total = waited = prepared = 0.0
+        for request in requests:
+            total += now - request.arrived_at
+            waited += request.taken_at - request.submitted_at
+            prepared += request.submitted_at - request.arrived_at
+            self.rows += len(request.rows)
+        count = len(requests)
+        computed = count * compute_seconds
         self.last_inference = time.time()
-        self.success.add(times.total)
-        self.queue.add(times.queue)
-        self.compute_input.add(times.compute_input)
-        self.compute_infer.add(times.compute_infer)
-        self.compute_output.add(times.compute_output)
+        self.success.add(total, count)
+        self.queue.add(waited, count)
+        self.compute_input.add(prepared, count)
+        self.compute_infer.add(computed, count)
+        # What is left: joining the batch, changing threads, cutting the output.
+        self.compute_output.add(max(0.0, total - waited - prepared - computed), count)
 
     def add_failure(self, seconds: float) -> None:
         """Counts a request that was refused or failed."""

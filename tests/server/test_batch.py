@@ -22,7 +22,7 @@ def loop() -> Iterator[asyncio.AbstractEventLoop]:
 def pending(loop: asyncio.AbstractEventLoop, first: int, count: int) -> PendingRequest:
     """A request whose rows carry the numbers from `first` on."""
     rows = np.arange(first, first + count, dtype=np.float32).reshape(count, 1)
-    return PendingRequest(rows=rows, reply=loop.create_future(), submitted_at=0.0, deadline=None)
+    return PendingRequest(rows=rows, reply=loop.create_future(), arrived_at=0.0, submitted_at=0.0)
 
 
 @given(counts=st.lists(st.integers(1, 12), min_size=1, max_size=12), limit=st.integers(1, 9), data=st.data())
@@ -37,23 +37,25 @@ def test_every_row_comes_back_to_its_own_request_in_order(
         room = limit
         while room and queue:
             segments.append(queue[0].take(room))
-            room -= len(segments[-1])
+            room -= segments[-1].size
             if not queue[0].waiting:
                 queue.pop(0)
         batches.append(Batch(segments=segments, size=limit - room))
 
-    whole = set()
+    whole = {}
     for batch in data.draw(st.permutations(batches)):
         assert 1 <= batch.size <= limit
         merged = batch.merge()
         assert len(merged) == batch.size
         for segment, output in zip(batch.segments, batch.split(merged * 2), strict=True):
-            if segment.request.add_output(segment.start, output):
-                whole.add(segment.request)
+            outcome = segment.request.add_output(segment.start, output, 0.001, batch.size)
+            if outcome is not None:
+                assert segment.request not in whole
+                whole[segment.request] = outcome.output
 
-    assert whole == set(requests)
+    assert set(whole) == set(requests)
     for request in requests:
-        np.testing.assert_array_equal(request.whole_output(), request.rows * 2)
+        np.testing.assert_array_equal(whole[request], request.rows * 2)
     assert sum(batch.size for batch in batches) == sum(counts)
     assert len(batches) == -(-sum(counts) // limit)  # no batch is left emptier than it must be
 

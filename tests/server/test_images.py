@@ -35,7 +35,9 @@ def contract(tmp_path: Path) -> model_pb2.ModelContract:
 
 def read(contract: model_pb2.ModelContract, images: list[pb.Image], pool: Executor) -> list[object]:
     reader = ImageReader(contract, pool, max_pixels=1_000_000)
-    return list(asyncio.run(reader.read(images)))
+    if reader.is_quick(images):
+        return list(reader.read_here(images))
+    return list(asyncio.run(reader.read_in_pool(images)))
 
 
 def png(height: int, width: int, seed: int = 0) -> bytes:

@@ -12,17 +12,19 @@ import numpy as np
 
 from conveyor.v1 import classifier_pb2
 from conveyor_server.batch import Rows
-from conveyor_server.calls import CallContext, known_error
+from conveyor_server.calls import CallContext, SerializedResponse, known_error
 from conveyor_server.errors import ServingError
 from conveyor_server.gate import Gate, stopping
 from conveyor_server.inference import inference_pb2 as pb
 from conveyor_server.inference.codes import in_protocol_words
 from conveyor_server.inference.inputs import read_inputs
 from conveyor_server.inference.lookup import find_model
-from conveyor_server.inference.outputs import Answer, read_wanted, write_answer
+from conveyor_server.inference.outputs import read_wanted, write_answer
 from conveyor_server.inference.parameters import FINAL_RESPONSE, read_parameters
 from conveyor_server.inference.shared_memory import SharedMemory
+from conveyor_server.inference.usual import UsualRequest
 from conveyor_server.model import Model
+from conveyor_server.per_model import PerModel
 from conveyor_server.repository import Repository
 from conveyor_server.request_queue import priority_of
 from conveyor_server.stream import Conveyance
@@ -48,8 +50,9 @@ class InferenceHandlers:
         self._gate = gate
         self._memory = memory
         self._max_stream_in_flight = max_stream_in_flight
+        self._usual = PerModel(UsualRequest)
 
-    async def model_infer(self, request: pb.ModelInferRequest, context: CallContext) -> Answer:
+    async def model_infer(self, request: pb.ModelInferRequest, context: CallContext) -> SerializedResponse:
         """One request, one answer."""
         try:
             with self._gate:
@@ -86,7 +89,7 @@ class InferenceHandlers:
         failure: ServingError | None = None
         try:
             answer = await self._answer(request, deadline)
-            response.infer_response.CopyFrom(answer.message())
+            response.infer_response.MergeFromString(answer.SerializeToString())
         except Exception as error:
             failure = in_protocol_words(known_error(error), request.id)
             response.error_message = str(failure)
@@ -98,9 +101,14 @@ class InferenceHandlers:
             response.infer_response.parameters[FINAL_RESPONSE].bool_param = True
         return response
 
-    async def _answer(self, request: pb.ModelInferRequest, call_deadline: float | None) -> Answer:
+    async def _answer(self, request: pb.ModelInferRequest, call_deadline: float | None) -> SerializedResponse:
         arrived = time.monotonic()
         model = find_model(self._repository, request.model_name, request.model_version)
+        usual = self._usual.of(model)
+        usual_rows = usual.rows_of(request)
+        if usual_rows is not None:
+            outcome = await model.run(usual_rows, call_deadline, arrived)
+            return usual.answer(request.id, outcome.output)
         parameters = read_parameters(request.parameters)
         wanted = read_wanted(request, model)
         inputs = read_inputs(request, model, self._memory)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from conveyor_server.batch import Rows
+from conveyor_server.calls import SerializedResponse
 from conveyor_server.errors import ErrorKind, ServingError
 from conveyor_server.inference import inference_pb2 as pb
 from conveyor_server.inference.classification import check_classifiable, top_classes
@@ -28,22 +29,6 @@ class WantedOutput:
     placement: Placement | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A ModelInferResponse in two halves: what is equal in many answers, written once, and what is this one's own."""
-
-    head: bytes
-    tail: pb.ModelInferResponse
-
-    def SerializeToString(self) -> bytes:  # noqa: N802 -- protobuf's own name
-        """The message's bytes: the fields of a message may be written in any order."""
-        return self.head + self.tail.SerializeToString()
-
-    def message(self) -> pb.ModelInferResponse:
-        """The whole message."""
-        return pb.ModelInferResponse.FromString(self.SerializeToString())
-
-
 def read_wanted(request: pb.ModelInferRequest, model: Model) -> list[WantedOutput]:
     """The outputs that are wanted, all of them when none is named. Raises ServingError for what is not there."""
     tensors = model.signature.outputs
@@ -54,7 +39,7 @@ def read_wanted(request: pb.ModelInferRequest, model: Model) -> list[WantedOutpu
 
 def write_answer(
     model: Model, request_id: str, wanted: Sequence[WantedOutput], rows: Rows, memory: SharedMemory
-) -> Answer:
+) -> SerializedResponse:
     """The answer with the rows that the model gave. Raises ServingError when shared memory does not take them."""
     signature = model.signature
     arrays = unpack(signature.outputs, rows)
@@ -71,7 +56,9 @@ def write_answer(
         described.append((output.tensor.name, datatype, shape, placement))
         raws.append(b"" if placement else raw)
     head = _head(model.name, model.version_text, tuple(described))
-    return Answer(head, pb.ModelInferResponse(id=request_id, raw_output_contents=raws))
+    # The fields of a message may be written in any order.
+    tail = pb.ModelInferResponse(id=request_id, raw_output_contents=raws)
+    return SerializedResponse(head + tail.SerializeToString())
 
 
 def _wanted(output: pb.ModelInferRequest.InferRequestedOutputTensor, model: Model) -> WantedOutput:

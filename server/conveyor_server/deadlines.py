@@ -1,0 +1,67 @@
+"""The deadlines of requests that wait, watched by one timer, so that who is answered in time pays nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from conveyor_server.batch import PendingRequest
+
+# Seconds between two looks at the queue: under overload, when deadlines pass all the time, one look serves many.
+SHORTEST_INTERVAL: Final = 0.001
+
+
+class DeadlineWatch:
+    """Calls `expire` for each of `waiting` whose deadline has passed, at most SHORTEST_INTERVAL seconds late.
+
+    Whoever has left `waiting` meanwhile is never looked at. Belongs to the event loop's thread.
+    """
+
+    def __init__(
+        self,
+        waiting: Iterable[PendingRequest],
+        expire: Callable[[PendingRequest], None],
+        loop: asyncio.AbstractEventLoop,
+        clock: Callable[[], float],
+    ) -> None:
+        self._waiting = waiting
+        self._expire = expire
+        self._loop = loop
+        self._clock = clock
+        self._timer: asyncio.TimerHandle | None = None
+        # When the timer goes off, in seconds of the clock.
+        self._next_look = 0.0
+
+    def add(self, deadline: float) -> None:
+        """Has a deadline watched, in seconds of the clock; it costs something only when it is the earliest."""
+        if self._timer is None:
+            self._look_at(deadline)
+        elif deadline < self._next_look:
+            self._timer.cancel()
+            self._look_at(deadline)
+
+    def close(self) -> None:
+        """Watches no more."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _look_at(self, deadline: float) -> None:
+        delay = max(SHORTEST_INTERVAL, deadline - self._clock())
+        self._next_look = self._clock() + delay
+        self._timer = self._loop.call_later(delay, self._look)
+
+    def _look(self) -> None:
+        self._timer = None
+        now = self._clock()
+        deadlines = []
+        for request in list(self._waiting):
+            if request.deadline is None:
+                continue
+            if request.deadline <= now:
+                self._expire(request)
+            else:
+                deadlines.append(request.deadline)
+        if deadlines:
+            self._look_at(min(deadlines))
