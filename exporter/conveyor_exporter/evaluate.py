@@ -105,10 +105,8 @@ def _evaluate_run(folder: Path, request: EvaluationRequest) -> EvaluationReport 
 
 def _evaluate_onnx(path: Path, request: EvaluationRequest) -> EvaluationReport | ValuesReport:
     contract = read_model_file(path).verify()
-    if request.split != "test":
-        raise UsageError(
-            f"a model file does not hold how its {request.split} split was drawn; evaluate the run, or --split test."
-        )
+    if request.split != "test" and not contract.provenance.data_set:
+        raise UsageError(f"{path} was exported without a run, so it holds no {request.split} split; use --split test.")
     from conveyor_trainer.data import DataRequest, load_data_set
     from conveyor_trainer.value_errors import value_errors
 
@@ -120,16 +118,18 @@ def _evaluate_onnx(path: Path, request: EvaluationRequest) -> EvaluationReport |
             input_format=_input_format_of(contract),
             task="regression" if is_regression else "classification",
             split_seed=contract.provenance.split_seed,
+            held_out=contract.provenance.held_out,
             skip_unreadable=request.skip_unreadable,
         )
     )
-    answers = Session(path).run_in_chunks(np.asarray(data.test.rows), contract.batching.max_batch_size)
+    split = _not_empty(data.split(request.split), request)
+    answers = Session(path).run_in_chunks(np.asarray(split.rows), contract.batching.max_batch_size)
     same_data = data.digest == contract.provenance.data_digest
     if is_regression:
         _check_values(answers.shape[1], data)
-        return ValuesReport(errors=value_errors(answers, data.test.targets), count=len(answers), same_data=same_data)
+        return ValuesReport(errors=value_errors(answers, split.targets), count=len(answers), same_data=same_data)
     _check_labels(tuple(contract.labels), data)
-    return _measure(answers, data.test.targets, tuple(contract.labels), same_data)
+    return _measure(answers, split.targets, tuple(contract.labels), same_data)
 
 
 def _input_format_of(contract: model_pb2.ModelContract) -> InputFormat:

@@ -1,6 +1,5 @@
 """Putting a version into a model repository: whole or not at all, and never over another without being told to."""
 
-import os
 import re
 import shutil
 import tempfile
@@ -44,7 +43,7 @@ class Destination:
                 f"{destination.folder} exists; leave --version out for version {max(taken) + 1}, or overwrite it with "
                 "--force."
             )
-        _check_writable(repository)
+        _check_writable(repository / name)
         return destination
 
     @property
@@ -94,13 +93,15 @@ def existing_versions(model_folder: Path) -> set[int]:
     }
 
 
-def _check_writable(repository: Path) -> None:
-    """Finds out before the work, not after it, whether the repository can be written."""
-    place = next(folder for folder in (repository, *repository.absolute().parents) if folder.exists())
-    if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
+def _check_writable(folder: Path) -> None:
+    """Finds out before the work, not after it, whether the folder can be made or written, by trying."""
+    place = next(folder for folder in (folder, *folder.absolute().parents) if folder.exists())
+    try:
+        Path(tempfile.mkdtemp(dir=place, prefix=".conveyor-")).rmdir()
+    except OSError as error:
         raise ExportError(
-            f"the repository {repository} cannot be written ({place} is read-only or no folder); choose another."
-        )
+            f"{folder} cannot be written ({place}: {error.strerror or error}); choose another repository."
+        ) from error
 
 
 def _not_writable(folder: Path, error: OSError) -> str:

@@ -6,16 +6,13 @@ Trains a small network on scikit-learn's 8x8 digits in plain PyTorch, then expor
 """
 
 import sys
-from pathlib import Path
 
 import numpy as np
 import torch
 from sklearn.datasets import load_digits
 from torch import nn
 
-from conveyor_exporter.description import LabelledRows, ModelDescription
-from conveyor_exporter.exporting import export
-from conveyor_exporter.model_input import image_input
+from conveyor_exporter import LabelledRows, ModelDescription, export, image_input
 from conveyor_exporter.presentation import export_lines
 
 # Your data: uint8 images [N, H, W, C] as a client will send them. Keep a few hundred that training never sees.
@@ -57,7 +54,7 @@ def main() -> None:
         labels=tuple(str(digit) for digit in range(10)),
         test=LabelledRows(rows=images[test], targets=targets[test]),
     )
-    result = export(train_network(), description, Path("models"), "digits8x8")
+    result = export(train_network(), description, "models", "digits8x8")
     sys.stdout.write("\n".join(export_lines(result.report, result.path)) + "\n")
     sys.stdout.write("\nnext: conveyor serve models\n")
 

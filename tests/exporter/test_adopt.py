@@ -21,7 +21,7 @@ from conveyor_exporter.publishing import ExportResult
 from conveyor_exporter.session import Session
 from tests.exporter.conftest import LABELS, SMALL, describe
 
-MEAN, DEVIATION = np.float32([0.4, 0.4, 0.4]), np.float32([0.3, 0.3, 0.3])
+MEAN, DEVIATION = np.full(3, 0.4, np.float32), np.full(3, 0.3, np.float32)
 FLAT = 3 * 8 * 8
 
 
@@ -33,7 +33,7 @@ def classifier(
     rows: int = -1,
     opset: int = 17,
 ) -> ModelProto:
-    """`image` -> flatten -> matmul -> `last` -> `scores`; `image` and `probabilities` are names that ours must not meet."""
+    """`image` -> flatten -> matmul -> `last` -> `scores`; our own names are there already."""
     weights = np.random.default_rng(0).normal(size=(FLAT, 3)).astype(np.float32)
     nodes = [
         helper.make_node("Cast", ["image"], ["floats"], to=TensorProto.FLOAT),

@@ -10,11 +10,11 @@ import onnx
 import pytest
 import torch
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
+from torch import nn
 
 from conveyor_contract.errors import ContractError
 from conveyor_exporter.foreign import check_file
 from conveyor_exporter.publishing import ExportResult
-from tests.exporter.networks import plain
 from tests.models import write_tiny_model
 
 
@@ -106,13 +106,78 @@ def test_weights_in_a_second_file_are_found_missing_or_not(tmp_path: Path) -> No
     assert list(failing(path)) == ["single_file", "loads"]
 
 
-def test_torchs_default_export_is_seen_for_what_it_is(tmp_path: Path) -> None:
+def dropping() -> nn.Module:
+    """As people have them: dropout inside, logits at the end."""
+    torch.manual_seed(1)
+    return nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Dropout(0.4), nn.Linear(144, 3))
+
+
+class BakedView(nn.Module):
+    """Its view takes the batch size for a number when it is traced."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.head = nn.Conv2d(1, 4, 3), nn.Linear(144, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(self.conv(x).view(int(x.size(0)), -1)).softmax(dim=1)  # type: ignore[no-any-return]
+
+
+EXAMPLE = torch.zeros(2, 1, 8, 8)
+FREE: dict[str, Any] = {
+    "input_names": ["image"],
+    "output_names": ["answer"],
+    "dynamic_axes": {"image": {0: "batch"}, "answer": {0: "batch"}},
+}
+
+
+def by_torch(network: nn.Module, path: Path, **options: Any) -> dict[str, str]:
+    """Exports as somebody would who leaves everything else as it is, and checks what comes out."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        torch.onnx.export(plain().eval(), (torch.zeros(2, 1, 8, 8),), str(tmp_path / "model.onnx"), verbose=False)
-    found = failing(tmp_path / "model.onnx")
+        torch.onnx.export(network, (EXAMPLE,), str(path), verbose=False, **options)
+    return failing(path)
+
+
+def test_torchs_default_export_is_seen_for_what_it_is(tmp_path: Path) -> None:
+    found = by_torch(dropping().eval(), tmp_path / "model.onnx")
     assert set(found) == {"single_file", "no_paths", "declared_axes", "probabilities"}
     assert "fixed to a batch of 2" in found["declared_axes"]
+    assert ".py" in found["no_paths"]
+
+
+def test_the_legacy_exporter_is_seen_for_what_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "model.onnx"
+    legacy = {"dynamo": False}
+    assert set(by_torch(dropping().eval(), path, **legacy)) == {"declared_axes", "probabilities"}
+    training = {"training": torch.onnx.TrainingMode.TRAINING, "do_constant_folding": False}
+    found = by_torch(nn.Sequential(dropping(), nn.Softmax(dim=1)), path, **legacy, **training, **FREE)
+    assert next(iter(found)) == "train_mode"  # whether its answers differ from run to run, ONNX Runtime decides
+    assert "Dropout" in found["train_mode"]
+    found = by_torch(BakedView().eval(), path, **legacy, **FREE)
+    assert list(found) == ["shapes"]
+    assert "Reshape" in found["shapes"]
+    # Where the caller has done everything right, so does the file.
+    assert not by_torch(nn.Sequential(dropping(), nn.Softmax(dim=1)).eval(), path, **legacy, **FREE)
+
+
+def test_lightnings_export_is_seen_for_what_it_is(tmp_path: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import lightning
+
+        class Model(lightning.LightningModule):
+            def __init__(self) -> None:
+                super().__init__()
+                self.network = dropping()
+
+            def forward(self, x: torch.Tensor) -> torch.Tensor:
+                return self.network(x)  # type: ignore[no-any-return]
+
+        Model().to_onnx(str(tmp_path / "model.onnx"), EXAMPLE, verbose=False)
+    found = failing(tmp_path / "model.onnx")
+    assert {"single_file", "no_paths", "train_mode", "declared_axes", "probabilities"} <= set(found)
+    assert "Dropout" in found["train_mode"]
 
 
 def test_our_own_files_pass(exported: ExportResult, tmp_path: Path) -> None:

@@ -1,11 +1,12 @@
 """Versions are put into a repository whole or not at all."""
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
 
-from conveyor_contract.errors import ConveyorError, UsageError
+from conveyor_contract.errors import UsageError
 from conveyor_exporter.errors import ExportError
 from conveyor_exporter.repository import Destination, existing_versions
 
@@ -79,15 +80,28 @@ def test_an_impossible_version_is_refused(repository: Path) -> None:
         choose(repository, version=0)
 
 
-def test_a_file_in_the_repositorys_place_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "models").write_text("a file")
-    with pytest.raises(ConveyorError, match="cannot be written"):
+@pytest.mark.parametrize("place", ["models", "models/digits"])
+def test_a_file_in_a_folders_place_is_refused(place: str, tmp_path: Path) -> None:
+    (tmp_path / place).parent.mkdir(exist_ok=True)
+    (tmp_path / place).write_text("a file")
+    with pytest.raises(ExportError, match="cannot be written"):
         choose(tmp_path / "models")
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="nothing is read-only to root")
+@pytest.mark.skipif(sys.platform != "linux", reason="a folder that not even root can write to")
+def test_a_place_that_nobody_can_write_to_is_refused() -> None:
+    with pytest.raises(ExportError, match="cannot be written"):
+        choose(Path("/proc/models"))
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="permissions do not stop root; the two tests above do")
 def test_a_read_only_repository_is_refused(repository: Path) -> None:
     repository.mkdir()
     repository.chmod(0o500)
-    with pytest.raises(ExportError, match="read-only"):
+    with pytest.raises(ExportError, match="cannot be written"):
         choose(repository)
+
+
+def test_trying_leaves_nothing_behind(tmp_path: Path) -> None:
+    choose(tmp_path / "models")
+    assert not list(tmp_path.iterdir())

@@ -15,11 +15,35 @@ from conveyor_contract.model_file import read_model_file
 from conveyor_contract.preprocessing import Preprocessor
 from conveyor_exporter.description import ExportOptions, LabelledRows, ModelDescription
 from conveyor_exporter.exporting import export
-from conveyor_exporter.model_input import SignalInput
+from conveyor_exporter.model_input import SignalInput, image_input
 from conveyor_exporter.publishing import ExportResult
 from conveyor_exporter.session import Session
 from tests.exporter.conftest import LABELS, SMALL, describe
-from tests.exporter.networks import SOUND_FLATTENS, Network, Residual, colour, depthwise, signal
+from tests.exporter.networks import SOUND_FLATTENS, Network, Residual, TimmStyle, colour, depthwise, pooled, signal
+
+ROWS = np.random.default_rng(4).integers(0, 256, (5, 8, 8, 3), dtype=np.uint8)
+
+
+def signals_of_classes() -> ModelDescription:
+    generator = np.random.default_rng(6)
+    return ModelDescription(
+        input=SignalInput(channels=2, length=16, mean=(0.1, 0.2), standard_deviation=(1.5, 2.0)),
+        labels=LABELS,
+        test=LabelledRows(
+            rows=generator.normal(0, 3, (30, 2, 16)).astype(np.float32), targets=generator.integers(0, 3, 30)
+        ),
+    )
+
+
+def values_of_images() -> ModelDescription:
+    rows = np.random.default_rng(8).integers(0, 256, (20, 32, 32, 1), dtype=np.uint8)
+    return ModelDescription(
+        input=image_input((1, 32, 32)),
+        task=model_pb2.TASK_REGRESSION,
+        returns=model_pb2.MEANING_VALUES,
+        test=LabelledRows(rows=rows, targets=np.random.default_rng(9).normal(0, 1, (20, 2)).astype(np.float32)),
+    )
+
 
 NETWORKS: dict[str, tuple[nn.Module, ModelDescription]] = {
     **{name: (Network(forward), describe()) for name, forward in SOUND_FLATTENS.items()},
@@ -32,23 +56,23 @@ NETWORKS: dict[str, tuple[nn.Module, ModelDescription]] = {
     ),
     "log softmax": (nn.Sequential(colour(), nn.LogSoftmax(dim=1)), describe((3, 8, 8))),
     "without data": (colour(), replace(describe((3, 8, 8)), test=None, labels=())),
+    "timm-style": (TimmStyle(), describe((3, 16, 16))),
+    "colour 224": (pooled(3), describe((3, 224, 224), rows=4)),
+    "signals": (signal(), signals_of_classes()),
+    "regression of images": (pooled(1, outputs=2), values_of_images()),
 }
 
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_is_accepted(name: str, repository: Path) -> None:
     network, description = NETWORKS[name]
-    result = export(network, description, repository, "model", options=SMALL)
-    rows = describe(_shape(description), rows=5).test.rows  # type: ignore[union-attr]  # describe always gives one
+    options = replace(SMALL, max_batch_size=2) if name == "colour 224" else SMALL
+    result = export(network, description, repository, "model", options=options)
+    rows = description.test.rows[:5] if description.test else ROWS
     with torch.inference_mode():
         raw = network.eval()(torch.from_numpy(description.input.normalise(rows)))
-    wanted = raw if description.returns == model_pb2.MEANING_PROBABILITIES else raw.softmax(dim=1)
+    wanted = raw.softmax(dim=1) if description.returns == model_pb2.MEANING_LOGITS else raw
     np.testing.assert_allclose(Session(result.path).run(rows), wanted.numpy(), atol=1e-6)
-
-
-def _shape(description: ModelDescription) -> tuple[int, int, int]:
-    height, width, channels = (size for size in shape_of(description.input.spec())[1:] if isinstance(size, int))
-    return channels, height, width
 
 
 def test_signals_and_regression(repository: Path) -> None:

@@ -2,12 +2,14 @@
 
 from contextlib import suppress
 
+from onnx import ValueInfoProto
+
 from conveyor.v1 import model_pb2
-from conveyor_contract.contract import BATCH_AXIS, shape_of
+from conveyor_contract.contract import shape_of
 from conveyor_exporter.checks.candidate import Candidate, failed, passed
 from conveyor_exporter.errors import RunError
 from conveyor_exporter.onnx_graph import datatype_of, fixed_batch_reshapes, graph_inputs, shape_in_graph
-from conveyor_exporter.session import CPU_PROVIDER, runtime_version
+from conveyor_exporter.session import runtime_version
 
 _REMEDY = "use torch.flatten(x, 1), or x.shape[0] itself, wherever forward reshapes"
 
@@ -19,25 +21,36 @@ def declared_axes(candidate: Candidate) -> model_pb2.Check:
         return failed(
             f"the graph has {len(inputs)} inputs and {len(outputs)} outputs; one of each can be served with a contract."
         )
+    rows_of_input = shape_in_graph(inputs[0])[:1]
     for spec, value in ((candidate.input, inputs[0]), (candidate.output, outputs[0])):
-        shape = shape_in_graph(value)
-        if shape and shape[0] != BATCH_AXIS and isinstance(shape[0], int):
-            return failed(
-                f"{value.name!r} is fixed to a batch of {shape[0]}: {list(shape)}; export it with a free axis."
-            )
-        found = (value.name, datatype_of(value), shape)
-        declared = (spec.name, spec.datatype, shape_of(spec))
-        if found != declared:
-            return failed(f"the graph has {_words(*found)} where {_words(*declared)} is declared; export it again.")
+        fault = _axis_fault(spec, value, rows_of_input)
+        if fault is not None:
+            return failed(fault)
     return passed(
         f"{_words(candidate.input.name, candidate.input.datatype, shape_of(candidate.input))}, free batch axis"
     )
 
 
+def _axis_fault(spec: model_pb2.TensorSpec, value: ValueInfoProto, rows_of_input: tuple[int | str, ...]) -> str | None:
+    shape, declared = shape_in_graph(value), shape_of(spec)
+    if shape and isinstance(shape[0], int):
+        return f"{value.name!r} is fixed to a batch of {shape[0]}: {list(shape)}; export it with a free axis."
+    if shape[:1] != rows_of_input == declared[:1]:
+        return (
+            f"{value.name!r} has rows of its own, {list(shape)}, not one for each row of the batch: forward leaves "
+            "rows out or adds some; give one answer per row."
+        )
+    found = (value.name, datatype_of(value), shape)
+    if found != (spec.name, spec.datatype, declared):
+        wanted = _words(spec.name, spec.datatype, declared)
+        return f"the graph has {_words(*found)} where {wanted} is declared; export it again."
+    return None
+
+
 def loads(candidate: Candidate) -> model_pb2.Check:
     """ONNX Runtime loads the file."""
     inputs = ", ".join(candidate.session.inputs)
-    return passed(f"ONNX Runtime {runtime_version()} loads it on {CPU_PROVIDER}, to be fed with {inputs}")
+    return passed(f"ONNX Runtime {runtime_version()} loads it on {candidate.provider}, to be fed with {inputs}")
 
 
 def shapes(candidate: Candidate) -> model_pb2.Check:

@@ -13,6 +13,20 @@ from conveyor_exporter.session import Session
 from conveyor_exporter.tolerances import proof_tolerance
 
 
+def reference_determinism(proof: Proof) -> model_pb2.Check:
+    """The network itself, in eval mode, gives the same rows the same answers again."""
+    rows = proof.candidate.noise
+    first, second = proof.reference.raw_answers(rows), proof.reference.raw_answers(rows)
+    difference = compare(second, first, proof_tolerance(first))
+    if not difference.ok:
+        return failed(
+            f"{proof.reference.name} itself gave the same rows answers {difference.max_absolute:.2e} apart; the "
+            "network keeps state from call to call or draws random numbers: do so in training only.",
+            max_difference=difference.max_absolute,
+        )
+    return passed(f"{proof.reference.name} twice within {difference.max_absolute:.1e}")
+
+
 def parity_noise(proof: Proof) -> model_pb2.Check:
     """PyTorch and ONNX Runtime agree on noise at each batch size."""
     return _parity(proof, proof.candidate.noise, "noise")

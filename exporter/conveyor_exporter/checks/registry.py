@@ -42,6 +42,7 @@ RUN_CHECKS: tuple[Callable[[Candidate], model_pb2.Check | None], ...] = (
 
 # Of a model file beside the network that it came from. A check answers None where it has nothing to look at.
 PROOF_CHECKS: tuple[Callable[[Proof], model_pb2.Check | None], ...] = (
+    parity.reference_determinism,
     layers.layer_shapes,
     parity.parity_noise,
     parity.parity_logits,

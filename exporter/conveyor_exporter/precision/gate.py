@@ -10,11 +10,12 @@ FP32: Final = "fp32"
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """When a lower precision is kept. It must be faster at every batch size, and by `min_speedup` on the whole."""
+    """When a lower precision is kept: speed in times of fp32's, above `min_speedup_at_each` at every batch size."""
 
     max_drop: float = 0.2  # points: percent of right answers, or of R squared for values
     min_agreement: float = 0.98  # share of test rows that keep fp32 PyTorch's label
-    min_speedup: float = 1.1
+    min_speedup: float = 1.1  # on the whole: geometric mean over the batch sizes
+    min_speedup_at_each: float = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +55,7 @@ def decide(fp32: Figures, lower: Figures, limits: Limits) -> Decision:
     drop = fp32.score - lower.score
     speedups = {size: fp32.p50_ms[size] / lower.p50_ms[size] for size in fp32.p50_ms}
     overall = geometric_mean(list(speedups.values())) if speedups else 0.0
-    slower = [size for size, speedup in speedups.items() if speedup <= 1]
+    slower = [size for size, speedup in speedups.items() if speedup <= limits.min_speedup_at_each]
     faults = []
     if drop > limits.max_drop + 1e-9:
         faults.append(f"loses {drop:.2f} points of {fp32.score:.2f}, over the limit of {limits.max_drop:g}")
