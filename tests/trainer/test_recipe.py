@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from conveyor_trainer.augment import make_augmenter
+from conveyor_trainer.augment import check_augmentation, make_augmenter
 from conveyor_trainer.errors import RecipeError, UnknownNameError
 from conveyor_trainer.recipe import RECIPES, Augmentation, Recipe, find_recipe
 from conveyor_trainer.schedule import learning_rate
@@ -92,6 +92,17 @@ def test_augmentation_changes_each_image_on_its_own_and_by_the_seed() -> None:
 def test_an_augmentation_without_changes() -> None:
     pixels = torch.rand(2, 1, 5, 5)
     assert make_augmenter(Augmentation())(pixels) is pixels
+
+
+@pytest.mark.parametrize(
+    ("shape", "changes", "message"),
+    [((1, 12, 12), {"hue": 0.1}, "the images are grey"), ((3, 100), {"rotation": 5}, "the input is a signal")],
+)
+def test_augmentation_that_the_input_cannot_have(
+    shape: tuple[int, ...], changes: dict[str, float], message: str
+) -> None:
+    with pytest.raises(RecipeError, match=message):
+        check_augmentation(Augmentation.model_validate(changes), shape)
 
 
 def test_small_moves_keep_most_of_an_image() -> None:

@@ -9,9 +9,18 @@ from collections.abc import Callable
 
 from torch import Tensor
 
+from conveyor_trainer.errors import RecipeError
 from conveyor_trainer.recipe import Augmentation
 
 Augmenter = Callable[[Tensor], Tensor]  # float32 N x C x H x W to the same, pixels in 0..1
+
+
+def check_augmentation(augmentation: Augmentation, input_shape: tuple[int, ...]) -> None:
+    """Raises RecipeError when the input, (C, H, W) or (C, L), cannot be changed in this way."""
+    if len(input_shape) == 2:
+        raise RecipeError("the recipe has augmentation, which is for images, but the input is a signal: leave it out")
+    if input_shape[0] == 1 and (augmentation.saturation or augmentation.hue):
+        raise RecipeError("the recipe changes saturation or hue, but the images are grey: leave both out")
 
 
 def make_augmenter(augmentation: Augmentation) -> Augmenter:

@@ -8,6 +8,7 @@ from pathlib import Path
 from conveyor_contract.digests import sha256
 from conveyor_trainer.architecture import Architecture
 from conveyor_trainer.architecture_file import find_architecture
+from conveyor_trainer.augment import check_augmentation
 from conveyor_trainer.config import RunConfig
 from conveyor_trainer.data import DataSet, load_data_set
 from conveyor_trainer.errors import DataError
@@ -26,6 +27,8 @@ def prepare(settings: TrainSettings) -> Job:
     """Everything that training needs, checked: recipe, network and data that fit together."""
     config = _config(settings)
     network = _network(settings)
+    if config.recipe.augmentation is not None:
+        check_augmentation(config.recipe.augmentation, network.input_shape)
     data = load_data_set(config.data_request(network))
     network = _fitted(network, data)
     return Job(
