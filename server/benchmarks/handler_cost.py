@@ -34,10 +34,10 @@ from conveyor_server.inference.codes import INFERENCE_CODES
 from conveyor_server.inference.infer import InferenceHandlers
 from conveyor_server.inference.shared_memory import SharedMemory
 from conveyor_server.instance import ThreadInstance
-from conveyor_server.life import run_in_loop
 from conveyor_server.loading import LoadOptions, load_model
 from conveyor_server.model import Model
 from conveyor_server.repository import Repository
+from conveyor_server.running import run_in_loop
 from conveyor_server.service import ClassifierService, ServiceLimits
 from conveyor_server.session import SessionOptions
 from conveyor_server.signature import Signature, pack
