@@ -37,7 +37,7 @@ def preprocessed(images: Sequence[NDArray[np.uint8]] | NDArray[np.uint8], wanted
         if images.ndim == 3:
             images = images[..., np.newaxis]
         if images.shape[1:] == wanted.row_shape:  # rows already, which convert would give back as they are
-            return np.require(images, requirements="CW")  # PyTorch wants arrays that it could write to
+            return np.require(images, requirements=["C", "W"])  # PyTorch wants arrays that it could write to
     rows = np.empty((len(images), *wanted.row_shape), dtype=np.uint8)
     for row, image in zip(rows, images, strict=True):
         row[...] = wanted.convert(image)
