@@ -1,25 +1,10 @@
-"""Loading and unloading while the server runs: what callers, and a look at the folder, may ask for."""
+"""Loading and unloading in the process that serves."""
 
 from __future__ import annotations
-
-from typing import Protocol
 
 from conveyor_server.inference.overrides import options_with
 from conveyor_server.loading import LoadOptions
 from conveyor_server.repository import Repository
-
-
-class ModelControl(Protocol):
-    """What changes which models serve. Every method raises ServingError."""
-
-    async def load(self, name: str, config: str, *, reload: bool) -> None:
-        """Loads what the model's folder holds now; `config` is JSON, or empty.
-
-        Without `reload`, only what has changed is loaded, and a version that cannot be served is passed over.
-        """
-
-    async def unload(self, name: str) -> None:
-        """Lets the model finish what it accepted, and serves it no longer."""
 
 
 class LocalControl:

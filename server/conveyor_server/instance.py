@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from conveyor_server.batch import Batch, Rows
+from conveyor_server.running import THREAD_PREFIX
 
 
 class Runnable(Protocol):
@@ -66,7 +67,7 @@ class ThreadInstance:
         self._loop = loop
         self._work: queue.SimpleQueue[_Work | _Stop] = queue.SimpleQueue()
         # A daemon: a run that hangs must not keep the process from ending.
-        threading.Thread(target=self._serve, name=f"conveyor {name}", daemon=True).start()
+        threading.Thread(target=self._serve, name=THREAD_PREFIX + name, daemon=True).start()
 
     def start(self, batch: Batch, done: Done) -> None:
         """Hands the batch over; returns at once."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 
-from conveyor_server.running import configure_logging, run_in_loop, until
+from conveyor_server.running import configure_logging, exit_now_if_a_run_hangs, run_in_loop, until
 from conveyor_server.settings import ServerSettings
 from conveyor_server.signals import StopRequests, stop_requests
 
@@ -16,7 +16,9 @@ def serve(settings: ServerSettings) -> int:
     """Serves until told to stop; returns the exit code. Raises ConveyorError when it cannot start."""
     configure_logging(settings.log_level)
     log.info("configuration %s", settings.in_words())
-    return run_in_loop(run(settings))
+    code = run_in_loop(run(settings))
+    exit_now_if_a_run_hangs(code)
+    return code
 
 
 async def run(settings: ServerSettings) -> int:

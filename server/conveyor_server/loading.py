@@ -25,6 +25,7 @@ from conveyor_server.replay import replay
 from conveyor_server.session import Session, SessionOptions
 from conveyor_server.signature import Signature, signature_of_contract
 from conveyor_server.statistics import Statistics
+from conveyor_server.timed_run import TimedRun
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +59,8 @@ async def load_model(path: Path, name: str, version: int, options: LoadOptions) 
         max_queue_size=options.max_queue_size,
     )
     contract = opened.contract
-    instances = [ThreadInstance(session, loop, f"{name}/{version}") for session in opened.sessions]
+    runs = [TimedRun(session) for session in opened.sessions]
+    instances = [ThreadInstance(run, loop, f"{name}/{version}") for run in runs]
     model = Model(
         name=name,
         version=version,
@@ -71,6 +73,7 @@ async def load_model(path: Path, name: str, version: int, options: LoadOptions) 
         provider=options.session.provider,
         reader=ImageReader(contract, options.decode_pool, options.max_pixels) if contract else None,
         batcher=Batcher(limits, instances, loop),
+        runs=runs,
     )
     try:
         samples = await replay(model, contract) if contract else 0

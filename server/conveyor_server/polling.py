@@ -7,9 +7,9 @@ import logging
 from collections.abc import Mapping
 from pathlib import Path
 
-from conveyor_server.control import ModelControl
 from conveyor_server.errors import ServingError
 from conveyor_server.folder import RepositoryError, VersionFiles, scan
+from conveyor_server.model_control import ModelControl
 
 log = logging.getLogger(__name__)
 

@@ -52,6 +52,8 @@ class Repository:
         self._entries: dict[str, dict[int, Entry]] = {}
         # The version that answers when none is asked for: the newest that is ready.
         self._serving: dict[str, Model] = {}
+        # Models that were ready, and whose runs hang.
+        self._suspended: set[Model] = set()
         self._retirement = Retirement(options.drain_timeout)
         # One preparation at a time.
         self._preparing = asyncio.Lock()
@@ -149,14 +151,12 @@ class Repository:
         """Lets the candidate's versions serve, and retires those that it does not keep."""
         name = candidate.name
         models, known = candidate.models, self._entries.get(name, {})
-        serving = {v: e.model for v, e in known.items() if e.model is not None and v in candidate.kept} | models
-        replaced = [e for v, e in known.items() if e.model is not None and (v in models or v not in serving)]
-        if serving:
-            self._serving[name] = serving[max(serving)]
-        else:
-            self._serving.pop(name, None)
-        for entry in replaced:
-            self._retire(entry, self._why_not_chosen(name))
+        stay = candidate.kept - models.keys()
+        self._point(name, {v: model for v, model in self._ready(name).items() if v in stay} | models)
+        self._give_up_suspended(name)
+        for version, entry in list(known.items()):
+            if entry.model is not None and version not in stay:
+                self._retire(entry, self._why_not_chosen(name))
         for version, model in models.items():
             file = candidate.files[version]
             self._put(Entry(name=name, version=version, file=file, state=State.READY, model=model))
@@ -195,12 +195,48 @@ class Repository:
         async with self._preparing:
             if name not in self._entries:
                 raise ServingError(ErrorKind.NOT_FOUND, f"failed to unload '{name}', it is not in the model repository")
-            self._serving.pop(name, None)
+            self._point(name, {})
+            self._give_up_suspended(name)
             for entry in list(self._entries[name].values()):
                 if entry.model is not None:
                     self._retire(entry, "unloaded")
                 elif entry.state != State.UNLOADING:
                     self._put(replace(entry, state=State.UNAVAILABLE, reason=entry.reason or "unloaded"))
+
+    def suspend(self, model: Model, reason: str) -> None:
+        """The model is not ready for the time being; what it was given, it has."""
+        self._suspended.add(model)
+        entry = self._entries[model.name][model.version]
+        self._put(replace(entry, state=State.UNAVAILABLE, model=None, reason=reason))
+        self._point(model.name, self._ready(model.name))
+
+    def resume(self, model: Model) -> None:
+        """A suspended model is ready again."""
+        self._suspended.remove(model)
+        entry = self._entries[model.name][model.version]
+        self._put(replace(entry, state=State.READY, model=model, reason=""))
+        self._point(model.name, self._ready(model.name))
+
+    def suspended(self) -> list[Model]:
+        """The models that wait to be resumed, or replaced."""
+        return list(self._suspended)
+
+    def _give_up_suspended(self, name: str) -> None:
+        for model in [model for model in self._suspended if model.name == name]:
+            self._suspended.remove(model)
+            self._retirement.add(model, lambda version: None)
+
+    def _ready(self, name: str) -> dict[int, Model]:
+        return {v: entry.model for v, entry in self._entries.get(name, {}).items() if entry.model is not None}
+
+    def _point(self, name: str, ready: Mapping[int, Model]) -> None:
+        """The one pointer that decides which version answers."""
+        if ready:
+            self._serving[name] = ready[max(ready)]
+        else:
+            self._serving.pop(name, None)
+        if self.changed is not None:
+            self.changed()
 
     def _retire(self, entry: Entry, reason: str) -> None:
         assert entry.model is not None
@@ -266,9 +302,8 @@ class Repository:
     def close(self) -> None:
         """Ends every model's threads; who still waits is refused."""
         self._retirement.close()
-        for entry in self.entries():
-            if entry.model is not None:
-                entry.model.batcher.close()
+        for model in [*self._suspended, *(entry.model for entry in self.entries() if entry.model is not None)]:
+            model.batcher.close()
 
     def _put(self, entry: Entry) -> None:
         self._entries.setdefault(entry.name, {})[entry.version] = entry

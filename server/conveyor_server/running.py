@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import sys
+import threading
+import time
 from collections.abc import Coroutine
 from contextlib import suppress
 from typing import Any, TypeVar
 
+log = logging.getLogger(__name__)
+
 T = TypeVar("T")
+
+# Of the names of the threads that run sessions.
+THREAD_PREFIX = "conveyor session "
+# Seconds for threads that were told to end.
+LAST_SECONDS = 1.0
 
 
 async def until(event: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:
@@ -32,6 +42,18 @@ def run_in_loop(main: Coroutine[Any, Any, T]) -> T:
     except ImportError:
         return asyncio.run(main)
     return uvloop.run(main)
+
+
+def exit_now_if_a_run_hangs(code: int) -> None:
+    """Ends the process with the code when a session is still at work: Python's own end would abort in its midst."""
+    end = time.monotonic() + LAST_SECONDS
+    for thread in threading.enumerate():
+        if thread.name.startswith(THREAD_PREFIX):
+            thread.join(max(0.0, end - time.monotonic()))
+            if thread.is_alive():
+                log.warning("leaving a run that hangs behind: %s", thread.name)
+                sys.stderr.flush()
+                os._exit(code)
 
 
 def configure_logging(level: str, worker: int | None = None) -> None:

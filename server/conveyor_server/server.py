@@ -7,7 +7,7 @@ import logging
 from collections.abc import Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
 
-from conveyor_server.control import LocalControl, ModelControl, load_options_for
+from conveyor_server.control import LocalControl, load_options_for
 from conveyor_server.cpu import usable_cpus
 from conveyor_server.engines import Engine, MakeEngine
 from conveyor_server.errors import ServingError, StartError
@@ -22,6 +22,7 @@ from conveyor_server.inference.service import GRPCInferenceService
 from conveyor_server.inference.shared_memory import SharedMemory
 from conveyor_server.listening import Listening
 from conveyor_server.loading import LoadOptions
+from conveyor_server.model_control import ModelControl
 from conveyor_server.polling import Poller
 from conveyor_server.reflection import Reflection
 from conveyor_server.repository import Repository
@@ -30,6 +31,7 @@ from conveyor_server.service import ClassifierService, ServiceLimits
 from conveyor_server.session import SessionOptions
 from conveyor_server.settings import ServerSettings
 from conveyor_server.version_policy import only_versions, parse_policy
+from conveyor_server.watchdog import Watchdog
 from conveyor_server.workers.fellows import Fellows
 from conveyor_server.workers.start import Pin, Report
 
@@ -67,6 +69,7 @@ class Server:
             self._health.hold()
         self.repository.changed = self._health.publish
         self._engine = self._put_behind(make_engine)
+        self._watching: asyncio.Task[None] | None = None
         self.address = ""
 
     @property
@@ -76,6 +79,7 @@ class Server:
 
     async def start(self) -> None:
         """Opens the port. Nothing is ready yet, and health says so. Raises StartError when it is taken."""
+        self._watching = asyncio.create_task(Watchdog(self.repository, self._settings.max_run_seconds).run())
         port = await self._engine.start()
         host = self._settings.host
         self.address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
@@ -124,6 +128,8 @@ class Server:
 
     async def close(self) -> None:
         """Closes the port, cuts what is still there and gives everything back."""
+        if self._watching is not None:
+            self._watching.cancel()
         await self._engine.stop(grace=0.0)
         self.repository.close()
         self._decode_pool.shutdown(wait=False, cancel_futures=True)

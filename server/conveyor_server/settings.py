@@ -67,6 +67,12 @@ class ServerSettings(BaseSettings):
     decode_threads: int = Field(
         0, ge=0, description="Threads that decode large images, for all models; 0 takes one per CPU, 8 at most."
     )
+    max_run_seconds: float = Field(
+        60.0,
+        gt=0.0,
+        le=86_400.0,
+        description="Seconds after which a run counts as hanging, and its model as not ready.",
+    )
     drain_delay: float = Field(
         0.0, ge=0.0, description="Seconds that a stopping server still takes requests while its health says no."
     )

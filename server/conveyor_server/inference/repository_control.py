@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Final
 
 from conveyor_server.calls import CallContext
-from conveyor_server.control import ModelControl
 from conveyor_server.entry import State
 from conveyor_server.errors import ErrorKind, ServingError
 from conveyor_server.inference import inference_pb2 as pb
+from conveyor_server.model_control import ModelControl
 from conveyor_server.repository import Repository
 
 _CONFIG: Final = "config"

@@ -15,7 +15,7 @@ from typing import Final
 
 from conveyor_server.errors import StartError
 from conveyor_server.listening import Listening
-from conveyor_server.running import run_in_loop
+from conveyor_server.running import exit_now_if_a_run_hangs, run_in_loop
 from conveyor_server.signals import STOPPING
 from conveyor_server.workers.link import VARIABLE, Link, open_inherited_link, open_link
 
@@ -81,7 +81,9 @@ def main() -> int:
     """Lives as the parent says. Signals are the parent's, so that a whole group can be told to stop."""
     for number in STOPPING:
         signal.signal(number, signal.SIG_IGN)
-    return 0 if run_in_loop(_work()) else 1
+    code = 0 if run_in_loop(_work()) else 1
+    exit_now_if_a_run_hangs(code)
+    return code
 
 
 if __name__ == "__main__":
