@@ -16,6 +16,7 @@ FLAGS = ("--model-control-mode", "explicit", "--load-model", "*")
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--url", default=None, help="host:port of a server that serves tests.conformance.models")
     parser.addoption("--engine", default="grpcio", help="what carries gRPC in the server that the suite starts")
+    parser.addoption("--workers", default="1", help="processes of the server that the suite starts")
 
 
 @pytest.fixture(scope="package")
@@ -40,7 +41,8 @@ def url(repository: Path | None, engine: str, pytestconfig: pytest.Config) -> It
     if repository is None:
         yield str(pytestconfig.getoption("--url"))
         return
-    with running(repository, *FLAGS, "--engine", engine) as server:
+    workers = str(pytestconfig.getoption("--workers", default="1"))
+    with running(repository, *FLAGS, "--engine", engine, "--workers", workers) as server:
         yield server.address
 
 
