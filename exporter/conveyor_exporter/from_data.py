@@ -13,7 +13,8 @@ from conveyor_exporter.precision.int8 import CALIBRATION_ROWS
 
 if TYPE_CHECKING:
     from conveyor_trainer.data import DataSet
-    from conveyor_trainer.input_format import InputFormat, Task
+    from conveyor_trainer.input_format import InputFormat
+    from conveyor_trainer.task import Task
 
 
 def load_data(name: str, folder: Path | None, given: ModelInput, is_regression: bool) -> DataSet:

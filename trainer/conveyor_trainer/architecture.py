@@ -10,8 +10,9 @@ from typing import Self
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, field_validator, model_validator
 
 from conveyor_trainer.errors import ArchitectureError
-from conveyor_trainer.input_format import InputFormat, Task, input_format_of
+from conveyor_trainer.input_format import InputFormat, input_format_of
 from conveyor_trainer.layers import Layer, LayerBase, Residual, activation_of
+from conveyor_trainer.task import Task
 
 Shape = tuple[int, ...]  # (C, H, W), (C, L) or (N,): never with the batch axis
 

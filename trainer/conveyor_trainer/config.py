@@ -7,9 +7,9 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from conveyor_trainer.data.request import DataRequest
-from conveyor_trainer.input_format import Task
 from conveyor_trainer.network import Network
 from conveyor_trainer.recipe import Recipe
+from conveyor_trainer.task import Task
 
 
 class RunConfig(BaseModel):

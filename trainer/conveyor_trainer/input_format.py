@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 from conveyor.v1 import model_pb2
 from conveyor_contract.preprocessing import Preprocessor
-
-Task = Literal["classification", "regression"]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,10 +18,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from conveyor_trainer.config import RunConfig
-from conveyor_trainer.input_format import InputFormat, Task
+from conveyor_trainer.input_format import InputFormat
 from conveyor_trainer.network import Network, build_network
 from conveyor_trainer.report import Digests, Normalisation, RunReport, Statistics
 from conveyor_trainer.run_files import WEIGHTS_FILE, read_run_files
+from conveyor_trainer.task import Task
 
 if TYPE_CHECKING:
     from torch import nn

@@ -9,7 +9,7 @@ from typing import Literal, Self
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, field_validator, model_validator
 from pydantic_settings import BaseSettings, CliPositionalArg, SettingsConfigDict
 
-from conveyor_trainer.input_format import Task
+from conveyor_trainer.task import Task
 
 
 class TrainSettings(BaseSettings):

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from conveyor_contract.errors import UserCodeError
 from conveyor_contract.user_code import call_factory, error_words, load_named
 from conveyor_trainer.errors import DataError
-from conveyor_trainer.input_format import InputFormat, Task, input_format_of
+from conveyor_trainer.input_format import InputFormat, input_format_of
+from conveyor_trainer.task import Task
 
 if TYPE_CHECKING:
     from torch import nn

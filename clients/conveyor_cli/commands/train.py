@@ -37,19 +37,22 @@ def run(settings: TrainSettings) -> None:
 
 
 def _print_results(finished: "Run") -> None:
+    from conveyor_trainer.input_format import SignalFormat
+
     report = finished.report
+    rows = "signals" if isinstance(finished.input_format, SignalFormat) else "images"
     held_out = f", {report.validation_accuracy:.2%} on validation" if report.validation_accuracy is not None else ""
     if report.unreadable:
         sys.stdout.write(f"{report.unreadable} unreadable files were left out\n")
     sys.stdout.write(
-        f"{finished.architecture.name} on {finished.config.data}: {_figures(report)} "
+        f"{finished.architecture.name} on {finished.config.data}: {_figures(report, rows)} "
         f"(epoch {report.best_epoch} of {report.epochs} kept{held_out})\n"
-        f"trained in {report.train_seconds:.1f} s at {report.images_per_second:,.0f} images/s\n"
+        f"trained in {report.train_seconds:.1f} s at {report.images_per_second:,.0f} {rows}/s\n"
         f"the run is in {finished.folder}; `conveyor report {finished.folder}` shows its figures and pictures\n"
     )
 
 
-def _figures(report: "RunReport") -> str:
+def _figures(report: "RunReport", rows: str) -> str:
     if report.accuracy is not None:
-        return f"{report.accuracy:.2%} of {report.count:,} test images right"
-    return f"mean absolute error {report.mae:.4g}, R2 {report.r2:.4f} over {report.count:,} test rows"
+        return f"{report.accuracy:.2%} of {report.count:,} test {rows} right"
+    return f"mean absolute error {report.mae:.4g}, R2 {report.r2:.4f} over {report.count:,} test {rows}"

@@ -10,7 +10,8 @@ from conveyor.v1 import model_pb2
 from conveyor_contract.preprocessing import Preprocessor
 from conveyor_trainer.data import DataRequest, DataSet, load_data_set
 from conveyor_trainer.errors import DataError
-from conveyor_trainer.input_format import InputFormat, SignalFormat, Task
+from conveyor_trainer.input_format import InputFormat, SignalFormat
+from conveyor_trainer.task import Task
 
 GREY = Preprocessor(height=4, width=4, colour_mode=model_pb2.COLOUR_MODE_GRAYSCALE)
 SIGNAL = SignalFormat(channels=2, length=5)

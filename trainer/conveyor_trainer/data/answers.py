@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from conveyor_trainer.data.raw_arrays import RawArrays, RawPart
 from conveyor_trainer.data.split import Targets
 from conveyor_trainer.errors import DataError
-from conveyor_trainer.input_format import Task
+from conveyor_trainer.task import Task
 
 _FOR_VALUES = "for values, let the architecture end in `dense: {units: classes}` without softmax"
 

@@ -22,7 +22,8 @@ from conveyor_trainer.data.request import DataRequest
 from conveyor_trainer.data.source import Source, preprocessed
 from conveyor_trainer.data.split import Rows, Split
 from conveyor_trainer.errors import DataError
-from conveyor_trainer.input_format import InputFormat, SignalFormat, Task
+from conveyor_trainer.input_format import InputFormat, SignalFormat
+from conveyor_trainer.task import Task
 
 _SUFFIXES = (".npz", ".csv")
 _PART_STEMS = {"train": ("train",), "validation": ("validation", "val"), "test": ("test",)}

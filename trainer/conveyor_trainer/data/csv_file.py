@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from conveyor_trainer.data.raw_arrays import RawPart
 from conveyor_trainer.errors import DataError
-from conveyor_trainer.input_format import Task
+from conveyor_trainer.task import Task
 
 _ANSWERS = ("y", "label", "class", "target")
 _SEVERAL = "y_"

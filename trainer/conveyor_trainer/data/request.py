@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from conveyor_trainer.input_format import InputFormat, Task
+from conveyor_trainer.input_format import InputFormat
+from conveyor_trainer.task import Task
 
 
 @dataclass(frozen=True, kw_only=True)
