@@ -8,6 +8,7 @@ import onnx
 import pytest
 from onnx import ModelProto, helper, numpy_helper
 
+from conveyor_exporter.checks.accuracy import changed_labels
 from conveyor_exporter.description import LayerShape
 from conveyor_exporter.onnx_graph import constant_values
 from tests.exporter.conftest import Converted, describe, failures
@@ -147,3 +148,15 @@ def test_another_layer_shape_than_by_arithmetic_is_refused(converted: Converted)
     layers = (LayerShape(path="0", shape=(4, 6, 6)), LayerShape(path="2", shape=(4, 2, 2)))
     found = failures(converted.proof(replace(describe(), layers=layers)))
     assert "layer 2 should give [4, 2, 2], PyTorch gives [4, 3, 3]" in found["layer_shapes"]
+
+
+def test_every_row_that_changes_its_label_is_listed(converted: Converted) -> None:
+    def swap_labels(model: ModelProto) -> None:
+        _change(model, "4.bias", lambda bias: bias + np.array([3, 0, 0], np.float32))
+
+    proof = converted.proof(alter=swap_labels)
+    changed = changed_labels(proof)
+    assert f"{len(changed)} of 40 test rows change their label" in failures(proof)["agreement"]
+    assert changed
+    assert all(change.exported == 0 != change.reference for change in changed)
+    assert len({change.row for change in changed}) == len(changed)

@@ -1,6 +1,7 @@
 """The commands export, evaluate, check and inspect, as a user types them."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,39 @@ def test_a_run_is_exported_and_measures_the_same(
     assert contract.training_statistics.class_frequencies
     names = {check.name for check in contract.evidence.checks}
     assert {"accuracy", "agreement", "layer_shapes", "golden_samples", "parity_real"} <= names
+
+
+def test_an_exported_file_knows_every_split(
+    run_folder: Path, repository: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    picture = run_folder / "pictures" / "curves.png"
+    picture.parent.mkdir(exist_ok=True)
+    picture.write_bytes(b"PNG")
+    assert main(["export", str(run_folder), "--to", str(repository), "--name", "tiny", "--json"]) == 0
+    path = Path(json.loads(capsys.readouterr().out)["path"])
+    assert (path.parent / "report" / "curves.png").read_bytes() == b"PNG"
+    for split in ("train", "validation"):
+        reports = []
+        for model in (run_folder, path):
+            assert main(["evaluate", str(model), "--data", "digits", "--split", split, "--json"]) == 0
+            reports.append(json.loads(capsys.readouterr().out))
+        assert reports[0]["confusion_matrix"] == reports[1]["confusion_matrix"]
+    assert main(["export", str(run_folder), "--to", str(repository), "--name", "tiny", "--version", "1"]) == 1
+    assert "exists; leave --version out" in capsys.readouterr().err
+
+
+def test_a_run_trained_on_other_preprocessing_is_refused(
+    run_folder: Path, repository: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(run_folder, other)
+    report = json.loads((other / "report.json").read_text())
+    report["normalisation"]["mean"] = [5.0]
+    (other / "report.json").write_text(json.dumps(report))
+    assert main(["export", str(other), "--to", str(repository), "--name", "tiny"]) == 1
+    assert "other data or other preprocessing than in training" in capsys.readouterr().err
+    assert not repository.exists()
+    assert (other / "rejected/tiny-1/model.onnx").exists()
 
 
 def test_a_module_is_exported_on_noise(
