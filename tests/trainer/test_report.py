@@ -17,7 +17,7 @@ from conveyor_trainer.metrics import read_metrics
 from conveyor_trainer.pictures import PICTURES
 from conveyor_trainer.pictures.answers import draw_confusion_matrix, draw_mistakes, draw_values
 from conveyor_trainer.pictures.layers import draw_class_activation, draw_feature_maps, draw_filters
-from conveyor_trainer.pictures.style import save_figure
+from conveyor_trainer.pictures.style import save_figure, shortened
 from conveyor_trainer.report import Normalisation
 from conveyor_trainer.run import Run
 from conveyor_trainer.train import train
@@ -123,6 +123,13 @@ def test_many_classes_with_long_names(tmp_path: Path) -> None:
     figure = draw_confusion_matrix(matrix, [f"a rather long class name {index}" for index in range(60)])
     save_figure(figure, tmp_path / "matrix.png")
     assert (tmp_path / "matrix.png").stat().st_size > 10_000
+
+
+@pytest.mark.parametrize(
+    ("label", "short"), [("cat", "cat"), ("Siberian tiger", "Siber…iger"), ("a class name 17", "a cla…e 17")]
+)
+def test_long_names_keep_both_ends(label: str, short: str) -> None:
+    assert shortened(label, 10) == short
 
 
 def test_values(tmp_path: Path) -> None:

@@ -11,7 +11,17 @@ from numpy.typing import NDArray
 
 from conveyor_trainer.data.split import Split
 from conveyor_trainer.evaluate import Evaluation
-from conveyor_trainer.pictures.style import BLUE, GREY, INK, Tile, displayable, image_grid, new_figure, plain_axes
+from conveyor_trainer.pictures.style import (
+    BLUE,
+    GREY,
+    INK,
+    Tile,
+    displayable,
+    image_grid,
+    new_figure,
+    plain_axes,
+    shortened,
+)
 
 _MOST_NUMBERED = 20  # classes; with more, numbers would not be readable
 _MOST_MISTAKES = 24
@@ -34,7 +44,7 @@ def draw_confusion_matrix(matrix: NDArray[np.int64], labels: Sequence[str]) -> F
             if count:
                 axes.text(answered, true, f"{count}", ha="center", va="center", fontsize=8, color=INK)
     step = max(1, classes // 40)
-    names = [label if len(label) <= 18 else label[:17] + "…" for label in labels[::step]]
+    names = [shortened(label, 18) for label in labels[::step]]
     upright = max(map(len, names)) > 3
     axes.set_xticks(range(0, classes, step), names, rotation=90 if upright else 0)
     axes.set_yticks(range(0, classes, step), names)
@@ -84,7 +94,7 @@ def draw_mistakes(evaluation: Evaluation, test: Split, labels: Sequence[str]) ->
     tiles = []
     for index, row in zip(worst, test.rows[worst], strict=True):
         true, answered = labels[evaluation.targets[index]], labels[evaluation.predictions[index]]
-        caption = f"{_short(true)} → {_short(answered)}\n{evaluation.confidences[index]:.0%} sure"
+        caption = f"{shortened(true, 9)} → {shortened(answered, 9)}\n{evaluation.confidences[index]:.0%} sure"
         tiles.append(Tile(pixels=displayable(row), caption=caption))
     return image_grid(tiles, columns=8)
 
@@ -101,7 +111,3 @@ def draw_values(predictions: NDArray[np.float32], targets: NDArray[np.float32]) 
         ends = [float(min(true.min(), answered.min())), float(max(true.max(), answered.max()))]
         axes.plot(ends, ends, color=GREY, linestyle=":", linewidth=1.4)
     return figure
-
-
-def _short(label: str) -> str:
-    return label if len(label) <= 9 else label[:8] + "…"

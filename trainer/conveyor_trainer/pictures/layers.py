@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812  # its usual name
 
 from conveyor_trainer.normalise import Normaliser
-from conveyor_trainer.pictures.style import INK, Tile, displayable, image_grid, new_figure, show_image
+from conveyor_trainer.pictures.style import INK, Tile, displayable, image_grid, new_figure, show_image, shortened
 from conveyor_trainer.report import Normalisation
 
 _MOST_FILTERS = 64
@@ -77,7 +77,7 @@ def draw_class_activation(
     frames = figure.subplots(2, len(rows), squeeze=False)
     for column, (row, found, name) in enumerate(zip(rows, maps, names, strict=False)):
         show_image(frames[0][column], displayable(row))
-        frames[0][column].set_title(name if len(name) <= 12 else name[:11] + "…", fontsize=8, color=INK, pad=3)
+        frames[0][column].set_title(shortened(name, 12), fontsize=8, color=INK, pad=3)
         show_image(frames[1][column], _grey(row))
         frames[1][column].imshow(found, cmap="inferno", alpha=0.65, vmin=0, vmax=1)
     return figure

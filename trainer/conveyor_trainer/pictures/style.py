@@ -72,6 +72,14 @@ def save_figure(figure: Figure, path: Path) -> None:
     write_whole(path, content.getvalue())
 
 
+def shortened(label: str, most: int) -> str:
+    """At most so many characters: long names differ at their ends, so the middle goes."""
+    if len(label) <= most:
+        return label
+    end = (most - 1) // 2
+    return f"{label[: most - 1 - end]}…{label[len(label) - end :]}"
+
+
 def displayable(row: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """uint8 (H, W, C) as imshow takes it: (H, W) where there is one channel."""
     return row[..., 0] if row.shape[-1] == 1 else row
