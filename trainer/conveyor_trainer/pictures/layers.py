@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812  # its usual name
 
 from conveyor_trainer.normalise import Normaliser
-from conveyor_trainer.pictures.style import INK, Tile, displayable, image_grid, new_figure, show_image, shortened
+from conveyor_trainer.pictures.style import INK, Tile, displayable, image_grid, new_figure, shortened, show_image
 from conveyor_trainer.report import Normalisation
 
 _MOST_FILTERS = 64
