@@ -1,6 +1,7 @@
 """`conveyor summary` and `conveyor train` as a user meets them."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -84,3 +85,7 @@ def test_train_and_export_in_one_call(tiny: Path, capsys: pytest.CaptureFixture[
     out = capsys.readouterr().out
     assert "of 359 test images right" in out
     assert "next: conveyor serve models" in out
+
+
+def test_help_is_quick(run_python: Callable[[str], None]) -> None:
+    run_python("import sys, conveyor_cli.commands.train; assert not {'numpy', 'torch', 'PIL'} & sys.modules.keys()")
