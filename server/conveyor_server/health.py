@@ -5,6 +5,7 @@
 | "" or a service    | not draining, and every required model serves (none required: at least one model serves,  |
 |                    | but with explicit model control, where models come later, none need serve)                |
 | a model's name     | not draining, and a version of it serves                                                  |
+| with workers       | as above, but none before all of them are ready                                           |
 | anything else      | never: Check answers NOT_FOUND, Watch says SERVICE_UNKNOWN and goes on                    |
 """
 
@@ -67,9 +68,9 @@ class Health:
         self.publish()
 
     @property
-    def draining(self) -> bool:
-        """Whether the server is about to stop."""
-        return self._draining
+    def says_no(self) -> bool:
+        """Whether nothing is SERVING, whatever is loaded: about to stop, or held."""
+        return self._draining or self._held
 
     @property
     def is_complete(self) -> bool:
@@ -90,7 +91,7 @@ class Health:
             ready = service in self._repository.serving()
         else:
             return Status.SERVICE_UNKNOWN
-        return Status.SERVING if ready and not self._draining and not self._held else Status.NOT_SERVING
+        return Status.SERVING if ready and not self.says_no else Status.NOT_SERVING
 
     async def check(
         self, request: health_pb2.HealthCheckRequest, context: CallContext

@@ -1,4 +1,4 @@
-"""The models of a folder: which there are, which are loaded, which one answers.
+"""How the models of a folder come to serve, and cease to.
 
 A change has two halves. `prepare` loads, warms and proves what is new, off to the side; `commit` swaps it in with one
 pointer. What fails in the first half never replaces anything: the index keeps the reason.
@@ -7,9 +7,8 @@ pointer. What fails in the first half never replaces anything: the index keeps t
 from __future__ import annotations
 
 import asyncio
-import difflib
 import logging
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -22,10 +21,10 @@ from conveyor_server.folder import (
     MODEL_FILE,
     RepositoryError,
     VersionFile,
-    is_version,
     scan,
     settled_versions,
 )
+from conveyor_server.index import Index
 from conveyor_server.loading import LoadOptions, load_model
 from conveyor_server.model import Model
 from conveyor_server.retirement import Retirement
@@ -36,22 +35,18 @@ log = logging.getLogger(__name__)
 UNFINISHED: Final = "its file is still being written"
 
 
-class Repository:
-    """The index of models. Belongs to the event loop's thread."""
+class Repository(Index):
+    """The index, and what changes it. Belongs to the event loop's thread."""
 
     def __init__(self, root: Path, options: LoadOptions, policy: VersionPolicy = NEWEST) -> None:
         if not root.is_dir():
             raise StartError(
                 f"the repository {root} is not a folder; give the folder that holds NAME/VERSION/{MODEL_FILE}."
             )
+        super().__init__()
         self._root = root
         self._options = options
         self._policy = policy
-        # Called after every change of the index.
-        self.changed: Callable[[], None] | None = None
-        self._entries: dict[str, dict[int, Entry]] = {}
-        # The version that answers when none is asked for: the newest that is ready.
-        self._serving: dict[str, Model] = {}
         # Models that were ready, and whose runs hang.
         self._suspended: set[Model] = set()
         self._retirement = Retirement(options.drain_timeout)
@@ -226,18 +221,6 @@ class Repository:
             self._suspended.remove(model)
             self._retirement.add(model, lambda version: None)
 
-    def _ready(self, name: str) -> dict[int, Model]:
-        return {v: entry.model for v, entry in self._entries.get(name, {}).items() if entry.model is not None}
-
-    def _point(self, name: str, ready: Mapping[int, Model]) -> None:
-        """The one pointer that decides which version answers."""
-        if ready:
-            self._serving[name] = ready[max(ready)]
-        else:
-            self._serving.pop(name, None)
-        if self.changed is not None:
-            self.changed()
-
     def _retire(self, entry: Entry, reason: str) -> None:
         assert entry.model is not None
         self._put(replace(entry, state=State.UNLOADING, model=None, reason=reason))
@@ -249,70 +232,8 @@ class Repository:
 
         self._retirement.add(entry.model, done)
 
-    def find(self, name: str, version: str) -> Model:
-        """The model that answers; an empty version means the one that serves. Raises ServingError: NOT_FOUND..."""
-        model = self._serving.get(name)
-        if model is not None and not version:
-            return model
-        entry = self.entry(name, version)
-        if entry.model is None:
-            reason = entry.reason or "it is being loaded"
-            raise ServingError(ErrorKind.NOT_READY, f"model {name!r} version {entry.version} is not ready: {reason}")
-        return entry.model
-
-    def entry(self, name: str, version: str) -> Entry:
-        """The index's entry; for an empty version the one that serves, else the newest. Raises ServingError."""
-        versions = self._entries.get(name)
-        if not versions:
-            raise ServingError(ErrorKind.NOT_FOUND, self._unknown(name))
-        if not version:
-            serving = self._serving.get(name)
-            return versions[serving.version if serving else max(versions)]
-        if not is_version(version):
-            message = f"model version {version!r} is not a positive whole number, as 1"
-            raise ServingError(ErrorKind.INVALID_ARGUMENT, message)
-        if int(version) not in versions:
-            there = ", ".join(str(number) for number in sorted(versions))
-            raise ServingError(ErrorKind.NOT_FOUND, f"model {name!r} has no version {version}; it has {there}")
-        return versions[int(version)]
-
-    def entries(self) -> Iterator[Entry]:
-        """Every version, by name and then by version."""
-        for name in sorted(self._entries):
-            for version in sorted(self._entries[name]):
-                yield self._entries[name][version]
-
-    def serving(self) -> Mapping[str, Model]:
-        """The models that answer, by name."""
-        return self._serving
-
-    def served_versions(self) -> dict[str, list[int]]:
-        """The versions that answer of each model, ascending."""
-        names = {entry.name for entry in self.entries() if entry.model}
-        return {
-            name: [entry.version for entry in self.entries() if entry.name == name and entry.model] for name in names
-        }
-
-    def why_not(self, name: str) -> str:
-        """Why a model does not serve, for a person."""
-        if name not in self._entries:
-            return self._unknown(name)
-        return "; ".join(f"version {entry.version}: {entry.reason}" for entry in self._entries[name].values())
-
     def close(self) -> None:
         """Ends every model's threads; who still waits is refused."""
         self._retirement.close()
         for model in [*self._suspended, *(entry.model for entry in self.entries() if entry.model is not None)]:
             model.batcher.close()
-
-    def _put(self, entry: Entry) -> None:
-        self._entries.setdefault(entry.name, {})[entry.version] = entry
-        if self.changed is not None:
-            self.changed()
-
-    def _unknown(self, name: str) -> str:
-        if not name:
-            return "the request names no model; set model_name"
-        nearest = difflib.get_close_matches(name, self._entries, n=1)
-        hint = f"did you mean {nearest[0]!r}?" if nearest else f"this server has: {', '.join(sorted(self._entries))}"
-        return f"there is no model {name!r}; {hint if self._entries else 'the repository is empty'}"

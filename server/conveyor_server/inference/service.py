@@ -102,7 +102,7 @@ class GRPCInferenceService:
     async def model_ready(self, request: pb.ModelReadyRequest, context: CallContext) -> pb.ModelReadyResponse:
         """Whether the version answers. Not knowing it is an error."""
         entry = find_entry(self._repository, request.name, request.version)
-        ready = entry.state == State.READY and not self._health.draining
+        ready = entry.state == State.READY and not self._health.says_no
         return pb.ModelReadyResponse(ready=ready)
 
     async def server_metadata(

@@ -1,0 +1,96 @@
+"""Which models there are, in which state, and which one answers: what callers and health see of the repository."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterator, Mapping
+
+from conveyor_server.entry import Entry
+from conveyor_server.errors import ErrorKind, ServingError
+from conveyor_server.folder import is_version
+from conveyor_server.model import Model
+
+
+class Index:
+    """Every version of every model. Belongs to the event loop's thread."""
+
+    def __init__(self) -> None:
+        # Called after every change.
+        self.changed: Callable[[], None] | None = None
+        self._entries: dict[str, dict[int, Entry]] = {}
+        # The version that answers when none is asked for: the newest that is ready.
+        self._serving: dict[str, Model] = {}
+
+    def find(self, name: str, version: str) -> Model:
+        """The model that answers; an empty version means the one that serves. Raises ServingError: NOT_FOUND..."""
+        model = self._serving.get(name)
+        if model is not None and not version:
+            return model
+        entry = self.entry(name, version)
+        if entry.model is None:
+            reason = entry.reason or "it is being loaded"
+            raise ServingError(ErrorKind.NOT_READY, f"model {name!r} version {entry.version} is not ready: {reason}")
+        return entry.model
+
+    def entry(self, name: str, version: str) -> Entry:
+        """The index's entry; for an empty version the one that serves, else the newest. Raises ServingError."""
+        versions = self._entries.get(name)
+        if not versions:
+            raise ServingError(ErrorKind.NOT_FOUND, self._unknown(name))
+        if not version:
+            serving = self._serving.get(name)
+            return versions[serving.version if serving else max(versions)]
+        if not is_version(version):
+            message = f"model version {version!r} is not a positive whole number, as 1"
+            raise ServingError(ErrorKind.INVALID_ARGUMENT, message)
+        if int(version) not in versions:
+            there = ", ".join(str(number) for number in sorted(versions))
+            raise ServingError(ErrorKind.NOT_FOUND, f"model {name!r} has no version {version}; it has {there}")
+        return versions[int(version)]
+
+    def entries(self) -> Iterator[Entry]:
+        """Every version, by name and then by version."""
+        for name in sorted(self._entries):
+            for version in sorted(self._entries[name]):
+                yield self._entries[name][version]
+
+    def serving(self) -> Mapping[str, Model]:
+        """The models that answer, by name."""
+        return self._serving
+
+    def served_versions(self) -> dict[str, list[int]]:
+        """The versions that answer of each model, ascending."""
+        names = {entry.name for entry in self.entries() if entry.model}
+        return {
+            name: [entry.version for entry in self.entries() if entry.name == name and entry.model] for name in names
+        }
+
+    def why_not(self, name: str) -> str:
+        """Why a model does not serve, for a person."""
+        if name not in self._entries:
+            return self._unknown(name)
+        return "; ".join(f"version {entry.version}: {entry.reason}" for entry in self._entries[name].values())
+
+    def _ready(self, name: str) -> dict[int, Model]:
+        return {v: entry.model for v, entry in self._entries.get(name, {}).items() if entry.model is not None}
+
+    def _point(self, name: str, ready: Mapping[int, Model]) -> None:
+        """The one pointer that decides which version answers."""
+        if ready:
+            self._serving[name] = ready[max(ready)]
+        else:
+            self._serving.pop(name, None)
+        if self.changed is not None:
+            self.changed()
+
+    def _put(self, entry: Entry) -> None:
+        self._entries.setdefault(entry.name, {})[entry.version] = entry
+        if self.changed is not None:
+            self.changed()
+
+    def _unknown(self, name: str) -> str:
+        if not name:
+            return "the request names no model; set model_name"
+        nearest = difflib.get_close_matches(name, self._entries, n=1)
+        hint = f"did you mean {nearest[0]!r}?" if nearest else f"this server has: {', '.join(sorted(self._entries))}"
+        return f"there is no model {name!r}; {hint if self._entries else 'the repository is empty'}"
