@@ -62,8 +62,6 @@ class Batcher:
         self._admitted_rows = 0
         self._queued_rows = 0
         self._dispatch_scheduled = False
-        # Whether callers came at the same time when this was last seen; one who is alone need not look for company.
-        self._callers_overlap = True
         self._company_timer: asyncio.TimerHandle | None = None
         self._usual_seconds = 0.0
         self._closed = False
@@ -146,11 +144,8 @@ class Batcher:
             instance.close()
 
     def _schedule_dispatch(self) -> None:
-        if self._callers_overlap:
-            self._dispatch_scheduled = True
-            self._loop.call_soon(self._look_for_company, 0, QUIET_TURNS)
-        else:
-            self._dispatch()
+        self._dispatch_scheduled = True
+        self._loop.call_soon(self._look_for_company, 0, QUIET_TURNS)
 
     def _look_for_company(self, seen_rows: int, turns: int) -> None:
         """Dispatches once the loop has gone some turns without bringing rows: what arrives together runs together."""
@@ -206,7 +201,6 @@ class Batcher:
 
     def _batch_done(self, instance: Instance, batch: Batch, result: BatchResult) -> None:
         self._free.append(instance)
-        self._callers_overlap = len(batch.segments) > 1 or bool(self._queue)
         # The next batch first, so that the session works while these are answered.
         self._dispatch()
         self._note_idle()
