@@ -5,8 +5,9 @@ import time
 
 import grpc
 
-from conveyor_client.channel import BACKOFF_MULTIPLIER, INITIAL_BACKOFF, MAX_BACKOFF
-
+# Between calls, in seconds: 0.1, 0.4, 1.6, 5. Longer than for single calls: a stream may well have one server only,
+# and should outlive its restart.
+_INITIAL_BACKOFF, _MULTIPLIER, _MAX_BACKOFF = 0.1, 4, 5.0
 _PUSHBACK = "grpc-retry-pushback-ms"
 _AGAIN = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED)
 
@@ -32,7 +33,7 @@ class Attempts:
         self._failed += 1
         if code not in _AGAIN or self._failed >= self._max:
             return None
-        backoff = min(MAX_BACKOFF, INITIAL_BACKOFF * BACKOFF_MULTIPLIER ** (self._failed - 1))
+        backoff = min(_MAX_BACKOFF, _INITIAL_BACKOFF * _MULTIPLIER ** (self._failed - 1))
         wait = backoff * random.uniform(0.8, 1.2) if pushback is None else pushback  # noqa: S311 - spreads callers
         remaining = self.remaining()
         return None if wait < 0 or (remaining is not None and wait >= remaining) else wait

@@ -15,10 +15,10 @@ DEFAULT_TIMEOUT = 30.0  # seconds
 MAX_ATTEMPTS = 5  # gRPC itself allows no more
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 
-# Between attempts, in seconds: 0.05, 0.15, 0.45, 1. Together longer than it takes to reconnect to a server that is
+# Between attempts, in seconds: 0.1, 0.3, 0.9, 2. Together much longer than it takes to reconnect to a server that is
 # back, so that a rolling restart shows in no call.
-INITIAL_BACKOFF, BACKOFF_MULTIPLIER, MAX_BACKOFF = 0.05, 3, 1.0
-_INITIAL_RECONNECT_MS, _MAX_RECONNECT_MS = 100, 1000
+_INITIAL_BACKOFF, _BACKOFF_MULTIPLIER, _MAX_BACKOFF = 0.1, 3, 2.0
+_INITIAL_RECONNECT_MS, _MAX_RECONNECT_MS = 100, 500
 
 _SERVICE = "conveyor.v1.ClassifierService"
 _DEFAULTS = Connection()
@@ -100,9 +100,9 @@ def _service_config(max_attempts: int, connection: Connection) -> dict[str, obje
     if max_attempts > 1:
         call["retryPolicy"] = {
             "maxAttempts": min(max_attempts, MAX_ATTEMPTS),
-            "initialBackoff": f"{INITIAL_BACKOFF}s",
-            "maxBackoff": f"{MAX_BACKOFF}s",
-            "backoffMultiplier": BACKOFF_MULTIPLIER,
+            "initialBackoff": f"{_INITIAL_BACKOFF}s",
+            "maxBackoff": f"{_MAX_BACKOFF}s",
+            "backoffMultiplier": _BACKOFF_MULTIPLIER,
             "retryableStatusCodes": ["UNAVAILABLE", "RESOURCE_EXHAUSTED"],
         }
     return {"loadBalancingConfig": [{connection.load_balancing: {}}], "methodConfig": [call, stream]}

@@ -23,7 +23,7 @@ constexpr char kServiceConfig[] = R"({
     "name": [{"service": "conveyor.v1.ClassifierService"}],
     "timeout": "30s",
     "retryPolicy": {
-      "maxAttempts": 5, "initialBackoff": "0.05s", "maxBackoff": "1s", "backoffMultiplier": 3,
+      "maxAttempts": 5, "initialBackoff": "0.1s", "maxBackoff": "2s", "backoffMultiplier": 3,
       "retryableStatusCodes": ["UNAVAILABLE", "RESOURCE_EXHAUSTED"]
     }
   }]
@@ -32,7 +32,7 @@ constexpr char kServiceConfig[] = R"({
 std::shared_ptr<grpc::Channel> Connect(const std::string& address) {
   grpc::ChannelArguments arguments;
   arguments.SetServiceConfigJSON(kServiceConfig);
-  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1000);
+  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 500);
   arguments.SetUserAgentPrefix("conveyor-cpp/0.1.0");
   // With TLS: grpc::SslCredentials(grpc::SslCredentialsOptions()).
   return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);

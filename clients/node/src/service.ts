@@ -72,7 +72,7 @@ export function openService(address: string, credentials: grpc.ChannelCredential
     "grpc.max_send_message_length": MAX_MESSAGE_BYTES,
     "grpc.max_receive_message_length": MAX_MESSAGE_BYTES,
     "grpc.initial_reconnect_backoff_ms": 100,
-    "grpc.max_reconnect_backoff_ms": 1000,
+    "grpc.max_reconnect_backoff_ms": 500,
     "grpc.primary_user_agent": "conveyor-node/0.1.0",
   }) as unknown as Service;
 }
@@ -80,8 +80,8 @@ export function openService(address: string, credentials: grpc.ChannelCredential
 function serviceConfig(maxAttempts: number): object {
   const retryPolicy = {
     maxAttempts,
-    initialBackoff: "0.05s",
-    maxBackoff: "1s",
+    initialBackoff: "0.1s",
+    maxBackoff: "2s",
     backoffMultiplier: 3,
     retryableStatusCodes: ["UNAVAILABLE", "RESOURCE_EXHAUSTED"],
   };

@@ -40,7 +40,7 @@ export async function* classifyStream(
         if (error.code !== status.UNAVAILABLE || failures >= maxAttempts) {
           throw sender.unanswered(callError(error, address));
         }
-        await pause(Math.min(1000, 50 * 3 ** (failures - 1)) * (0.8 + 0.4 * Math.random()));
+        await pause(Math.min(5000, 100 * 4 ** (failures - 1)) * (0.8 + 0.4 * Math.random()));
       } finally {
         sender.detach(call);
         call.cancel();
