@@ -121,7 +121,7 @@ class Supervisor:
             life, code = await self._live_once(number)
             if self._stop.first.is_set():
                 return 1 if life.exit_code is None else life.exit_code
-            how = life.reason or f"exit code {code}"
+            how = life.reason.rstrip(".") or f"exit code {code}"
             if not life.is_alive and not self._any_alive:
                 raise self._launcher.stillborn(how)
             if life.reason and not self._is_complete:

@@ -123,12 +123,27 @@ def test_a_worker_that_is_started_again_has_what_the_others_have(repository: Pat
     os.kill(before[0], signal.SIGKILL)
     restarted(server, before)
     os.kill(before[1], signal.SIGKILL)
-    server.wait_until_answered(request(0))
+    # Connections that a dying process had not accepted yet are reset.
+    server.wait_for_log("worker . ended unexpectedly(.|\n)*worker . ended unexpectedly")
     for _ in range(8):
         with client_on_own_connection(server) as client:
             assert client.get_model_config("other").config.max_batch_size == 4
             assert client.get_model_metadata("other").versions == ["2"]
             assert not client.is_model_ready("stranger")
+
+
+def test_a_worker_that_cannot_come_back_harms_nobody_and_comes_back_when_it_can(
+    repository: Path, server: ServerProcess
+) -> None:
+    aside = repository.with_name(f"{repository.name}-aside")
+    before = workers_of(server)
+    repository.rename(aside)
+    os.kill(before[0], signal.SIGKILL)
+    server.wait_for_log("ended unexpectedly .*is not a folder")
+    server.wait_until_answered(request(0))
+    aside.rename(repository)
+    restarted(server, before)
+    server.wait_until_answered(request(0))
 
 
 class Caller(threading.Thread):
