@@ -80,7 +80,7 @@ def test_train_prints_its_result_and_what_to_do_next(tiny: Path, capsys: pytest.
 
 def test_train_and_export_in_one_call(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["train", "tiny.yaml", "--data", "digits", "--run", "run", "--recipe", "article", "--epochs", "1"]
-    assert main([*arguments, "--export", "models"]) == 0
+    assert main([*arguments, "--no-pictures", "--no-events", "--export", "models"]) == 0
     assert (tiny / "models" / "tiny" / "1" / "model.onnx").is_file()
     out = capsys.readouterr().out
     assert "of 359 test images right" in out

@@ -22,7 +22,7 @@ def test_two_processes_are_as_good_as_one(tmp_path: Path) -> None:
     (tmp_path / "tiny.yaml").write_text(TINY.replace("  - batch_norm\n", "").replace("  - dropout: {rate: 0.1}\n", ""))
     one = train(settings)
     arguments = ["train", settings.architecture, "--data", "digits", "--run", "two", "--recipe", "article"]
-    arguments += ["--epochs", str(_EPOCHS), "--batch-size", str(_BATCH)]
+    arguments += ["--epochs", str(_EPOCHS), "--batch-size", str(_BATCH), "--no-pictures", "--no-events"]
     launch = [sys.executable, "-m", "accelerate.commands.launch", "--num_processes", "2", "--num_machines", "1"]
     launch += ["--mixed_precision", "no", "--dynamo_backend", "no", "--cpu", "--main_process_port", "0"]
     done = subprocess.run(

@@ -48,7 +48,9 @@ def test_a_module_trains_and_is_read_back(code: Path, factory: str) -> None:
         run=code / "run",
         recipe="article",
         epochs=1,
-        batch_size=16,
+        batch_size=32,
+        pictures=False,
+        events=False,
     )
     run = train(settings)
     assert accuracy_of(run) > 0.9
@@ -63,7 +65,7 @@ def test_a_module_trains_and_is_read_back(code: Path, factory: str) -> None:
 
 def test_a_module_trains_and_exports_in_one_call(code: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["train", "--module", "net.py:build", "--input", "1x12x12", "--data", "digits", "--run", "run"]
-    assert main([*arguments, "--recipe", "article", "--epochs", "1", "--export", "models"]) == 0
+    assert main([*arguments, "--recipe", "article", "--epochs", "1", "--no-pictures", "--export", "models"]) == 0
     assert (code / "models" / "build" / "1" / "model.onnx").is_file()
     assert "of 359 test images right" in capsys.readouterr().out
 
