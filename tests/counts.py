@@ -14,6 +14,8 @@ _COUNTS = {
     "reload rounds": (2, 50),
     "calls of a cancel storm": (1500, 100_000),
     "bodies cut into chunks": (100, 2000),
+    "calls of a rolling restart": (1000, 10_000),
+    "images of a classified folder": (500, 10_000),
 }
 
 

@@ -11,7 +11,7 @@ import grpc
 from conveyor.v1 import classifier_pb2, classifier_pb2_grpc
 from conveyor_client import channel as channels
 from conveyor_client.async_streaming import AsyncStream, StreamRequests, each
-from conveyor_client.attempts import Attempts
+from conveyor_client.attempts import CALL_BACKOFF, STREAM_BACKOFF, Attempts
 from conveyor_client.call_metadata import call_metadata
 from conveyor_client.connection import Connection
 from conveyor_client.errors import InvalidImage
@@ -19,13 +19,14 @@ from conveyor_client.health import HEALTH_CHECK, encode_request, is_serving
 from conveyor_client.hedging import AsyncHedgedCall
 from conveyor_client.requests import CALLS_UNDER_WAY, Ask, Grouping, Prepared, classify_request, prepare_async, sendable
 from conveyor_client.results import Classification, Model, ModelStatus, merge, read_model, read_status
+from conveyor_client.retrying import AsyncRetriedCall
 from conveyor_client.statuses import call_failure
 
 if TYPE_CHECKING:
     from conveyor_client.async_streaming import Images
     from conveyor_client.images import ImageLike
 
-    Call = AsyncHedgedCall[classifier_pb2.ClassifyResponse]
+    Call = AsyncRetriedCall[classifier_pb2.ClassifyResponse]
 
 
 class AsyncClient:
@@ -193,19 +194,22 @@ class AsyncClient:
             return self._stub.ClassifyStream(requests, timeout=remaining, metadata=call_metadata(self._connection))
 
         stream = AsyncStream(images, ask, ordered=ordered)
-        return stream.run(open_call, self.address, Attempts(self._max_attempts, timeout))
+        return stream.run(open_call, self.address, Attempts(self._max_attempts, timeout, STREAM_BACKOFF))
 
     def _start(self, group: list[Prepared], ask: Ask, timeout: float | None) -> "Call | None":
         """Sends a group's images; None when none of them can be sent."""
         sent = sendable(group)
         if not sent:
             return None
-        request, timeout = classify_request(ask, sent), timeout or self.timeout
+        request = classify_request(ask, sent)
 
-        def start() -> "grpc.aio.UnaryUnaryCall[classifier_pb2.ClassifyRequest, classifier_pb2.ClassifyResponse]":
-            return self._stub.Classify(request, timeout=timeout, metadata=call_metadata(self._connection))
+        def start(remaining: float | None) -> AsyncHedgedCall[classifier_pb2.ClassifyResponse]:
+            def send() -> "grpc.aio.UnaryUnaryCall[classifier_pb2.ClassifyRequest, classifier_pb2.ClassifyResponse]":
+                return self._stub.Classify(request, timeout=remaining, metadata=call_metadata(self._connection))
 
-        return AsyncHedgedCall(start, self._connection.hedge_after)
+            return AsyncHedgedCall(send, self._connection.hedge_after)
+
+        return AsyncRetriedCall(start, Attempts(self._max_attempts, timeout or self.timeout, CALL_BACKOFF))
 
     async def _finish(self, group: list[Prepared], call: "Call | None") -> list[Classification]:
         sent = sendable(group)

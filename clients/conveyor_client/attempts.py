@@ -1,23 +1,42 @@
-"""When a stream that broke is begun again: how often, and after how long."""
+"""When a call that failed is made again: how often, and after how long.
+
+gRPC's own retryPolicy is not enough: it never retries once response headers have come, and a proxy on the way, such
+as Envoy, sends them by themselves even for a call that was refused.
+"""
 
 import random
 import time
+from dataclasses import dataclass
 
 import grpc
 
-# Between calls, in seconds: 0.1, 0.4, 1.6, 5. Longer than for single calls: a stream may well have one server only,
-# and should outlive its restart.
-_INITIAL_BACKOFF, _MULTIPLIER, _MAX_BACKOFF = 0.1, 4, 5.0
 _PUSHBACK = "grpc-retry-pushback-ms"
 _AGAIN = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Backoff:
+    """The waits between attempts, in seconds."""
+
+    initial: float
+    multiplier: float
+    maximum: float
+
+
+# 0.1, 0.3, 0.9, 2: together much longer than it takes to reconnect to a server that is back, so that a rolling restart
+# shows in no call.
+CALL_BACKOFF = Backoff(initial=0.1, multiplier=3, maximum=2.0)
+# 0.1, 0.4, 1.6, 5: a stream may well have one server only, and should outlive its restart.
+STREAM_BACKOFF = Backoff(initial=0.1, multiplier=4, maximum=5.0)
 
 
 class Attempts:
     """Counts calls that failed one after the other without an answer between them. Times in seconds."""
 
-    def __init__(self, max_attempts: int, timeout: float | None) -> None:
+    def __init__(self, max_attempts: int, timeout: float | None, backoff: Backoff) -> None:
         self._max = max_attempts
         self._end = None if timeout is None else time.monotonic() + timeout
+        self._backoff = backoff
         self._failed = 0
 
     def answered(self) -> None:
@@ -33,7 +52,8 @@ class Attempts:
         self._failed += 1
         if code not in _AGAIN or self._failed >= self._max:
             return None
-        backoff = min(_MAX_BACKOFF, _INITIAL_BACKOFF * _MULTIPLIER ** (self._failed - 1))
+        given = self._backoff
+        backoff = min(given.maximum, given.initial * given.multiplier ** (self._failed - 1))
         wait = backoff * random.uniform(0.8, 1.2) if pushback is None else pushback  # noqa: S311 - spreads callers
         remaining = self.remaining()
         return None if wait < 0 or (remaining is not None and wait >= remaining) else wait

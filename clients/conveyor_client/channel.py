@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import grpc
 
+from conveyor_client.attempts import CALL_BACKOFF
 from conveyor_client.connection import Connection
 from conveyor_client.errors import ConveyorClientError
 from conveyor_client.version import __version__
@@ -15,9 +16,6 @@ DEFAULT_TIMEOUT = 30.0  # seconds
 MAX_ATTEMPTS = 5  # gRPC itself allows no more
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 
-# Between attempts, in seconds: 0.1, 0.3, 0.9, 2. Together much longer than it takes to reconnect to a server that is
-# back, so that a rolling restart shows in no call.
-_INITIAL_BACKOFF, _BACKOFF_MULTIPLIER, _MAX_BACKOFF = 0.1, 3, 2.0
 _INITIAL_RECONNECT_MS, _MAX_RECONNECT_MS = 100, 500
 
 _SERVICE = "conveyor.v1.ClassifierService"
@@ -57,8 +55,7 @@ def parse_address(address: str) -> Target:
 def channel_options(max_attempts: int, connection: Connection = _DEFAULTS, target: Target | None = None) -> Options:
     """Channel arguments: retries with back-off, balancing, message limits in bytes and the user agent.
 
-    A call is tried again when the server is unreachable, stopping or full, all of which it says before any work is
-    done. gRPC waits as long as the server's grpc-retry-pushback-ms asks, or backs off by itself.
+    gRPC itself tries questions about models again; calls that classify are tried again by the client: see attempts.py.
     """
     options: Options = [
         ("grpc.service_config", json.dumps(_service_config(max_attempts, connection))),
@@ -94,18 +91,17 @@ def credentials_for(
 
 
 def _service_config(max_attempts: int, connection: Connection) -> dict[str, object]:
-    call: dict[str, object] = {"name": [{"service": _SERVICE}]}
-    # A stream is resumed by the client itself, which knows what was answered.
-    stream = {"name": [{"service": _SERVICE, "method": "ClassifyStream"}]}
+    questions: dict[str, object] = {"name": [{"service": _SERVICE}]}
+    classify = {"name": [{"service": _SERVICE, "method": method} for method in ("Classify", "ClassifyStream")]}
     if max_attempts > 1:
-        call["retryPolicy"] = {
+        questions["retryPolicy"] = {
             "maxAttempts": min(max_attempts, MAX_ATTEMPTS),
-            "initialBackoff": f"{_INITIAL_BACKOFF}s",
-            "maxBackoff": f"{_MAX_BACKOFF}s",
-            "backoffMultiplier": _BACKOFF_MULTIPLIER,
+            "initialBackoff": f"{CALL_BACKOFF.initial}s",
+            "maxBackoff": f"{CALL_BACKOFF.maximum}s",
+            "backoffMultiplier": CALL_BACKOFF.multiplier,
             "retryableStatusCodes": ["UNAVAILABLE", "RESOURCE_EXHAUSTED"],
         }
-    return {"loadBalancingConfig": [{connection.load_balancing: {}}], "methodConfig": [call, stream]}
+    return {"loadBalancingConfig": [{connection.load_balancing: {}}], "methodConfig": [questions, classify]}
 
 
 def _listed(address: str) -> str:

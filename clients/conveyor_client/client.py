@@ -10,7 +10,7 @@ import grpc
 
 from conveyor.v1 import classifier_pb2, classifier_pb2_grpc
 from conveyor_client import channel as channels
-from conveyor_client.attempts import Attempts
+from conveyor_client.attempts import CALL_BACKOFF, STREAM_BACKOFF, Attempts
 from conveyor_client.call_metadata import call_metadata
 from conveyor_client.connection import Connection
 from conveyor_client.errors import InvalidImage
@@ -19,13 +19,14 @@ from conveyor_client.hedging import HedgedCall
 from conveyor_client.per_process import PerProcess
 from conveyor_client.requests import CALLS_UNDER_WAY, Ask, Grouping, Prepared, classify_request, prepare, sendable
 from conveyor_client.results import Classification, Model, ModelStatus, merge, read_model, read_status
+from conveyor_client.retrying import RetriedCall
 from conveyor_client.statuses import call_failure
 from conveyor_client.streaming import Stream, StreamCall, StreamRequests
 
 if TYPE_CHECKING:
     from conveyor_client.images import ImageLike
 
-    Call = HedgedCall[classifier_pb2.ClassifyResponse]
+    Call = RetriedCall[classifier_pb2.ClassifyResponse]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -212,20 +213,23 @@ class Client:
             return stub.ClassifyStream(requests, timeout=remaining, metadata=call_metadata(connection))
 
         stream = Stream(images, ask, ordered=ordered)
-        return stream.run(open_call, self.address, Attempts(self._max_attempts, timeout))
+        return stream.run(open_call, self.address, Attempts(self._max_attempts, timeout, STREAM_BACKOFF))
 
     def _start(self, group: list[Prepared], ask: Ask, timeout: float | None) -> "Call | None":
         """Sends a group's images; None when none of them can be sent."""
         sent = sendable(group)
         if not sent:
             return None
-        request, timeout = classify_request(ask, sent), timeout or self.timeout
+        request = classify_request(ask, sent)
         classify = self._opened.get().stub.Classify
 
-        def start() -> "grpc.Future[classifier_pb2.ClassifyResponse]":
-            return classify.future(request, timeout=timeout, metadata=call_metadata(self._connection))
+        def start(remaining: float | None) -> HedgedCall[classifier_pb2.ClassifyResponse]:
+            def send() -> "grpc.Future[classifier_pb2.ClassifyResponse]":
+                return classify.future(request, timeout=remaining, metadata=call_metadata(self._connection))
 
-        return HedgedCall(start, self._connection.hedge_after)
+            return HedgedCall(send, self._connection.hedge_after)
+
+        return RetriedCall(start, Attempts(self._max_attempts, timeout or self.timeout, CALL_BACKOFF))
 
     def _finish(self, group: list[Prepared], call: "Call | None") -> list[Classification]:
         sent = sendable(group)

@@ -17,12 +17,20 @@ from conveyor_client.errors import (
 
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
 _NO_TLS = ("handshake", "CERTIFICATE_VERIFY_FAILED", "erification check", "Peer name", "SSL_ERROR")
+_TOO_LARGE = ("larger than max", "over the limit of")  # gRPC's words, and the server's own
 _NO_CONNECTION = ("failed to connect", "Socket closed", "Connection reset", "DNS resolution", "connections to all")
 
 
 def status_code(error: grpc.RpcError) -> grpc.StatusCode:
     """The code that a call ended with."""
     return error.code() if isinstance(error, grpc.Call | grpc.aio.AioRpcError) else grpc.StatusCode.UNKNOWN
+
+
+def is_too_large(error: grpc.RpcError) -> bool:
+    """Whether a message was over a limit, here or at the server: the same code as for a full queue, but for ever."""
+    details = (error.details() if isinstance(error, grpc.Call | grpc.aio.AioRpcError) else "") or ""
+    said = any(words in details for words in _TOO_LARGE)
+    return status_code(error) is grpc.StatusCode.RESOURCE_EXHAUSTED and said
 
 
 def call_failure(error: grpc.RpcError, address: str, image: str = "") -> ConveyorClientError:
@@ -39,7 +47,7 @@ def call_failure(error: grpc.RpcError, address: str, image: str = "") -> Conveyo
             f"no server answers at {address} ({_sentence(details)}); check the address, grpcs:// for TLS, "
             "or start one: conveyor serve"
         )
-    if code is grpc.StatusCode.RESOURCE_EXHAUSTED and "larger than max" in details:
+    if is_too_large(error):
         return InvalidImage(f"the message is too large for {address} ({_sentence(details)}); send less at a time")
     if code is grpc.StatusCode.INVALID_ARGUMENT and image:
         return _failure(code, details, image)
