@@ -73,3 +73,10 @@ def own_repository(repository: Path | None) -> Path:
     if repository is None:
         pytest.skip("the repository of the server at --url is not at hand")
     return repository
+
+
+@pytest.fixture
+def one_queue(pytestconfig: pytest.Config) -> None:
+    """Skips what needs every connection to lead to the same queue."""
+    if str(pytestconfig.getoption("--workers", default="1")) != "1":
+        pytest.skip("each worker has a queue of its own")

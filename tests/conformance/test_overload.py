@@ -35,7 +35,9 @@ def test_a_full_queue(client: triton.InferenceServerClient, conveyor: None) -> N
     client.load_model("slow")
 
 
-def test_a_timeout_in_the_queue(client: triton.InferenceServerClient, ask: Ask, conveyor: None) -> None:
+def test_a_timeout_in_the_queue(
+    client: triton.InferenceServerClient, ask: Ask, conveyor: None, one_queue: None
+) -> None:
     with occupied(client, 4):
         started = time.monotonic()
         check(lambda: ask("slow", [one()], timeout=20_000), "UNAVAILABLE", "Request timeout expired")
