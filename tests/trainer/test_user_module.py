@@ -48,7 +48,7 @@ def test_a_module_trains_and_is_read_back(code: Path, factory: str) -> None:
         run=code / "run",
         recipe="article",
         epochs=1,
-        batch_size=32,
+        batch_size=16,
         pictures=False,
         events=False,
     )
