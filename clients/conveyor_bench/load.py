@@ -1,98 +1,121 @@
-"""The load itself: a closed loop of a fixed number of requests under way, or an open loop at a fixed rate.
+"""The load itself, in one process: a closed loop of a fixed number of requests under way, or an open loop at a rate.
 
-Requests go out as bytes that were serialised before, so that the client takes as little of the machine as it can.
 The open loop times each request from the moment it was meant to be sent: a server (or a client) that falls behind
 is charged for the wait, as callers who came at that moment would feel it.
 """
 
+from __future__ import annotations
+
 import asyncio
 import time
-from collections.abc import Awaitable, Iterable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
-import grpc
+from conveyor_bench.answers import answers_of
+from conveyor_bench.calls import Caller, caller_of
+from conveyor_bench.connections import Connections
+from conveyor_bench.recorder import Recorder
+from conveyor_bench.workload import ClosedLoop, Loop, OpenLoop, Workload
 
-from conveyor.v1 import classifier_pb2
-from conveyor_bench.recorder import AnswerCheck, Recorder
-from conveyor_client.channel import channel_options
-
-_CLASSIFY = "/conveyor.v1.ClassifierService/Classify"
-Call = grpc.aio.UnaryUnaryMultiCallable[bytes, classifier_pb2.ClassifyResponse]
+_EXPIRY_SECONDS = 0.1
+# Behind its schedule the open loop sends this many before it reads answers again.
+_BURST = 64
 
 
 @dataclass(frozen=True, kw_only=True)
 class Measured:
-    """One run: what was recorded, how long it took and how much of a core this process used meanwhile."""
+    """One run: what was recorded, how long it took, and the share of a core that its busiest process used."""
 
     recorder: Recorder
     seconds: float
     client_cpu: float
+    processes: int = 1
 
 
 class Load:
-    """Sends requests in turn over some connections, without retries. Use with `async with`."""
+    """Sends a workload's requests in turn, without retries. Use with `async with`."""
 
-    def __init__(self, address: str, requests: Sequence[bytes], timeout: float, connections: int) -> None:
-        # A pool of its own makes a channel a connection of its own.
-        options = [*channel_options(max_attempts=1), ("grpc.use_local_subchannel_pool", 1)]
-        self._channels = [grpc.aio.insecure_channel(address, options) for _ in range(connections)]
-        self._calls: list[Call] = [
-            channel.unary_unary(_CLASSIFY, response_deserializer=classifier_pb2.ClassifyResponse.FromString)
-            for channel in self._channels
-        ]
-        self._requests = requests
-        self._timeout = timeout
-        self._check = AnswerCheck(len(requests))
-        self._sent = 0
+    def __init__(self, workload: Workload) -> None:
+        self.recorder = Recorder()
+        self._workload = workload
+        self._connections = Connections(workload.address, workload.connections)
+        self._answers = answers_of(workload.method, len(workload.requests))
+        self._caller: Caller = caller_of(workload, self._connections)
+        self._sent = self._under_way = 0
+        self._stopping = False
+        self._idle = asyncio.Event()
+        self._expiry: asyncio.Task[None] | None = None
 
-    async def __aenter__(self) -> "Load":
+    async def __aenter__(self) -> Load:
+        await self._connections.__aenter__()
+        self._expiry = asyncio.create_task(self._expire())
         return self
 
     async def __aexit__(self, *exception: object) -> None:
-        for channel in self._channels:
-            await channel.close()
+        if self._expiry is not None:
+            self._expiry.cancel()
+        await self._connections.__aexit__(*exception)
 
-    async def closed(self, concurrency: int, duration: float) -> Measured:
-        """Keeps `concurrency` requests under way for `duration` seconds, then waits for the last of them."""
-        recorder, end = Recorder(), time.perf_counter() + duration
+    def stop(self) -> None:
+        """Sends nothing more; the run under way ends with the answers to what was sent."""
+        self._stopping = True
 
-        async def caller() -> None:
-            while (now := time.perf_counter()) < end:
-                await self._request(recorder, now)
+    async def run(self, loop: Loop, duration: float) -> Measured:
+        """Puts the load on for `duration` seconds, then waits for the last answers."""
+        self.recorder, self._idle = Recorder(), asyncio.Event()
+        began, cpu = time.perf_counter(), time.process_time()
+        if isinstance(loop, ClosedLoop):
+            self._closed(loop.concurrency, began + duration)
+        else:
+            await self._open(loop, duration)
+        while self._under_way:
+            self._idle.clear()  # it was set whenever nothing was under way between two sends
+            await self._idle.wait()
+        seconds = time.perf_counter() - began
+        return Measured(recorder=self.recorder, seconds=seconds, client_cpu=(time.process_time() - cpu) / seconds)
 
-        return await _measure(recorder, asyncio.gather(*(caller() for _ in range(concurrency))))
+    def _closed(self, concurrency: int, end: float) -> None:
+        def again() -> None:
+            now = time.perf_counter()
+            if now < end and not self._stopping:
+                self._begin(now, again)
 
-    async def open(self, send_times: Iterable[float]) -> Measured:
-        """Sends a request at each of the times, in seconds from now, then waits for the last of them."""
-        recorder, start = Recorder(), time.perf_counter()
+        for _ in range(concurrency):
+            again()
 
-        async def sender() -> None:
-            async with asyncio.TaskGroup() as under_way:
-                for send_time in send_times:
-                    intended = start + send_time
-                    # Also when late: without a turn of the loop no answer would be read.
-                    await asyncio.sleep(max(0.0, intended - time.perf_counter()))
-                    recorder.sent_late(time.perf_counter() - intended)
-                    under_way.create_task(self._request(recorder, intended))
+    async def _open(self, loop: OpenLoop, duration: float) -> None:
+        start, unread = time.perf_counter(), 0
+        for send_time in loop.send_times(duration):
+            intended = start + send_time
+            wait, unread = intended - time.perf_counter(), unread + 1
+            if wait > 0 or unread >= _BURST:
+                await asyncio.sleep(max(0.0, wait))
+                unread = 0
+            if self._stopping:
+                return
+            self.recorder.sent_late(max(0.0, time.perf_counter() - intended))
+            self._begin(intended, None)
 
-        return await _measure(recorder, sender())
-
-    async def _request(self, recorder: Recorder, began: float) -> None:
-        number = self._sent % len(self._requests)
-        call = self._calls[self._sent % len(self._calls)]
+    def _begin(self, began: float, then: Callable[[], None] | None) -> None:
+        number = self._sent % len(self._workload.requests)
         self._sent += 1
-        try:
-            response = await call(self._requests[number], timeout=self._timeout)
-        except grpc.aio.AioRpcError as error:
-            recorder.failed(error.code().name)
-            return
-        recorder.answered(time.perf_counter() - began, response.timings)
-        if not self._check.same(number, response):
-            recorder.changed_answers += 1
+        self._under_way += 1
 
+        def done(code: str, answer: bytes) -> None:
+            if code == "OK":
+                self.recorder.took(time.perf_counter() - began)
+                self._answers.take(number, answer, self.recorder)
+            else:
+                self.recorder.failed(code)
+            if then is not None:
+                then()
+            self._under_way -= 1
+            if not self._under_way:
+                self._idle.set()
 
-async def _measure(recorder: Recorder, work: Awaitable[object]) -> Measured:
-    began, cpu = time.perf_counter(), time.process_time()
-    await work
-    seconds = time.perf_counter() - began
-    return Measured(recorder=recorder, seconds=seconds, client_cpu=(time.process_time() - cpu) / seconds)
+        self._caller.begin(number, done)
+
+    async def _expire(self) -> None:
+        while True:
+            await asyncio.sleep(_EXPIRY_SECONDS)
+            self._caller.expire()

@@ -5,7 +5,7 @@ import platform
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-_PACKAGES = ("conveyor", "grpcio", "protobuf", "hdrhistogram")
+_PACKAGES = ("conveyor", "grpcio", "protobuf", "hdrhistogram", "uvloop", "onnxruntime", "pyvoy")
 
 
 def describe_machine() -> dict[str, str | int]:

@@ -45,9 +45,9 @@ def noise_images(model: Model, encoding: Literal["raw", "png"], seed: int) -> li
     ]
 
 
-def build_requests(images: Sequence[classifier_pb2.Image], question: Question) -> list[bytes]:
+def build_requests(images: Sequence[classifier_pb2.Image], question: Question) -> tuple[bytes, ...]:
     """One serialised request for each image to begin with; further images of a request are those that follow it."""
-    return [
+    return tuple(
         classifier_pb2.ClassifyRequest(
             model_name=question.model,
             model_version=question.version,
@@ -55,7 +55,17 @@ def build_requests(images: Sequence[classifier_pb2.Image], question: Question) -
             images=[images[(first + offset) % len(images)] for offset in range(question.images_per_request)],
         ).SerializeToString()
         for first in range(len(images))
-    ]
+    )
+
+
+def build_items(images: Sequence[classifier_pb2.Image], question: Question) -> tuple[bytes, ...]:
+    """One serialised item of ClassifyStream for each image, its number still to be added."""
+    return tuple(
+        classifier_pb2.ClassifyStreamRequest(
+            image=image, model_name=question.model, model_version=question.version, top_k=question.top_k
+        ).SerializeToString()
+        for image in images
+    )
 
 
 def _noise_image(data: bytes, shape: tuple[int, int, int], encoding: Literal["raw", "png"]) -> classifier_pb2.Image:

@@ -1,6 +1,7 @@
 """From a run to its figures: percentiles with confidence intervals, throughput, and the JSON that holds them."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -8,8 +9,11 @@ from hdrh.histogram import HdrHistogram
 
 from conveyor_bench.load import Measured
 
+# Histograms count microseconds, from 1 us to 10 minutes, to three digits.
+_LARGEST_US = 600_000_000
+_DIGITS = 3
 PERCENTILES = (50.0, 90.0, 95.0, 99.0, 99.9)
-# Above this share of a core the client may be what limits the result: it runs in one process.
+# Above this share of a core a process of the client may be what limits the result.
 SATURATED = 0.9
 _Z95 = 1.96
 
@@ -42,7 +46,7 @@ class Distribution:
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """All figures of one run. Distributions in milliseconds; client_cpu in cores."""
+    """All figures of one run. Distributions in milliseconds; client_cpu is its busiest process's share of a core."""
 
     seconds: float
     requests: int
@@ -58,11 +62,26 @@ class Report:
     compute: Distribution
     mean_batch_size: float
     client_cpu: float
+    client_processes: int
 
     @property
     def client_saturated(self) -> bool:
         """Whether the client may be the limit rather than the server."""
         return self.client_cpu > SATURATED
+
+    @property
+    def p50(self) -> float:
+        """The median latency in milliseconds; infinite without answers."""
+        return self._latency(50.0)
+
+    @property
+    def p99(self) -> float:
+        """The 99th percentile of latency in milliseconds; infinite without answers."""
+        return self._latency(99.0)
+
+    def _latency(self, percentile: float) -> float:
+        found = (each.value for each in self.latency.percentiles if each.percentile == percentile)
+        return next(found, math.inf)
 
     @property
     def ok(self) -> bool:
@@ -84,24 +103,32 @@ class Report:
 def make_report(measured: Measured, images_per_request: int) -> Report:
     """The figures of a run."""
     recorder = measured.recorder
-    answered = recorder.latency.get_total_count()
-    batches = sum(recorder.batch_size.values())
+    batches = recorder.batch_size.total()
     return Report(
         seconds=measured.seconds,
-        requests=answered + sum(recorder.errors.values()),
-        answered=answered,
+        requests=recorder.answered + recorder.errors.total(),
+        answered=recorder.answered,
         errors=dict(recorder.errors),
         changed_answers=recorder.changed_answers,
-        requests_per_second=answered / measured.seconds,
-        images_per_second=answered * images_per_request / measured.seconds,
-        latency=distribution(recorder.latency),
-        send_lag=distribution(recorder.send_lag),
-        queue=distribution(recorder.queue),
-        preprocess=distribution(recorder.preprocess),
-        compute=distribution(recorder.compute),
+        requests_per_second=recorder.answered / measured.seconds,
+        images_per_second=recorder.answered * images_per_request / measured.seconds,
+        latency=distribution(histogram(recorder.latency)),
+        send_lag=distribution(histogram(recorder.send_lag)),
+        queue=distribution(histogram(recorder.queue)),
+        preprocess=distribution(histogram(recorder.preprocess)),
+        compute=distribution(histogram(recorder.compute)),
         mean_batch_size=sum(size * count for size, count in recorder.batch_size.items()) / max(1, batches),
         client_cpu=measured.client_cpu,
+        client_processes=measured.processes,
     )
+
+
+def histogram(counted: Mapping[int, int]) -> HdrHistogram:
+    """The histogram of what a recorder counted, in microseconds."""
+    filled = HdrHistogram(1, _LARGEST_US, _DIGITS)
+    for microseconds, count in counted.items():
+        filled.record_value(min(max(1, microseconds), _LARGEST_US), count)
+    return filled
 
 
 def distribution(histogram: HdrHistogram) -> Distribution:

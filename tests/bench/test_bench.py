@@ -12,7 +12,7 @@ from PIL import Image
 from conveyor.v1 import classifier_pb2
 from conveyor_bench.load import Load, Measured
 from conveyor_bench.report import make_report
-from conveyor_bench.schedule import send_times
+from conveyor_bench.workload import CLASSIFY, ClosedLoop, OpenLoop, Workload
 from conveyor_cli.main import main
 from tests.clients.scripted import ScriptedServer
 
@@ -72,11 +72,12 @@ def test_no_server_and_no_model(address: str, silent_address: str, capsys: pytes
 
 
 def run(server: ScriptedServer, rate: float | None, duration: float) -> Measured:
+    workload = Workload(address=server.address, method=CLASSIFY, requests=(REQUEST.SerializeToString(),), connections=2)
+    loop = ClosedLoop(concurrency=8) if rate is None else OpenLoop(rate=rate, arrivals="constant")
+
     async def measured() -> Measured:
-        async with Load(server.address, [REQUEST.SerializeToString()], timeout=10, connections=2) as load:
-            if rate is None:
-                return await load.closed(8, duration)
-            return await load.open(send_times(rate, duration, "constant", seed=0))
+        async with Load(workload) as load:
+            return await load.run(loop, duration)
 
     return asyncio.run(measured())
 

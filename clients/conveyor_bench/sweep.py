@@ -1,0 +1,70 @@
+"""The highest rate at which a server still meets a 99th percentile."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from conveyor_bench.load import Measured
+from conveyor_bench.report import Report, make_report
+from conveyor_bench.workload import ClosedLoop, Loop, OpenLoop
+
+STEPS = 7
+_CAPACITY_CONCURRENCY = 64
+# The rates tried reach a little beyond what a closed loop got through.
+_HEADROOM = 1.1
+_FINE_ENOUGH = 0.02  # of the capacity
+
+RunLoad = Callable[[Loop, float], Measured]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """One rate that was tried, in requests a second."""
+
+    rate: float
+    report: Report
+    meets: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sweep:
+    """All that was tried, in the order of the rates; `slo` in seconds, `capacity` in requests a second."""
+
+    slo: float
+    capacity: float
+    steps: tuple[Step, ...]
+
+    @property
+    def best(self) -> Step | None:
+        """The step of the highest rate that met the SLO, if any did."""
+        return max((each for each in self.steps if each.meets), key=lambda each: each.rate, default=None)
+
+    def replicas(self, target_rate: float) -> int | None:
+        """Servers like this one that carry the rate, all sharing it evenly; None when no rate met the SLO."""
+        return None if self.best is None else math.ceil(target_rate / self.best.rate)
+
+    def as_json(self) -> dict[str, Any]:
+        """The figures as JSON values."""
+        steps = [{"rate": each.rate, "meets": each.meets, "report": each.report.as_json()} for each in self.steps]
+        best = None if self.best is None else self.best.rate
+        return {"slo_p99_ms": 1e3 * self.slo, "capacity": self.capacity, "highest_rate": best, "steps": steps}
+
+
+def find_highest_rate(run: RunLoad, arrivals: OpenLoop, duration: float, slo: float, images: int) -> Sweep:
+    """Halves the interval between rates that meet the SLO and rates that do not; each step lasts `duration` seconds.
+
+    `arrivals` says how requests come; its rate is not used. `images` in each request.
+    """
+    capacity = make_report(run(ClosedLoop(concurrency=_CAPACITY_CONCURRENCY), duration), images).requests_per_second
+    steps: list[Step] = []
+    low, high = 0.0, _HEADROOM * max(capacity, 1.0)
+    while len(steps) < STEPS and high - low > _FINE_ENOUGH * capacity:
+        rate = (low + high) / 2
+        report = make_report(run(replace(arrivals, rate=rate), duration), images)
+        meets = report.ok and not report.errors and report.p99 <= 1e3 * slo
+        steps.append(Step(rate=rate, report=report, meets=meets))
+        low, high = (rate, high) if meets else (low, rate)
+    return Sweep(slo=slo, capacity=capacity, steps=tuple(sorted(steps, key=lambda each: each.rate)))
