@@ -58,7 +58,7 @@ class Batcher:
         self._loop = loop
         self._clock = clock
         self._queue = RequestQueue()
-        self._deadlines = DeadlineWatch(self._queue, self._expire, loop, clock)
+        self._deadlines = DeadlineWatch(self._queue, loop, clock)
         self._admitted_rows = 0
         self._queued_rows = 0
         self._dispatch_scheduled = False
@@ -119,7 +119,7 @@ class Batcher:
         self._queue.add(request)
         self._queued_rows += len(rows)
         if deadline is not None:
-            self._deadlines.add(deadline)
+            self._deadlines.add(deadline, self._expire)
         if self._free and not self._dispatch_scheduled:
             self._schedule_dispatch()
         try:

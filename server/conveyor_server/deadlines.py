@@ -11,9 +11,11 @@ from conveyor_server.batch import PendingRequest
 # Seconds between two looks at the queue: under overload, when deadlines pass all the time, one look serves many.
 SHORTEST_INTERVAL: Final = 0.001
 
+Expire = Callable[[PendingRequest], None]
+
 
 class DeadlineWatch:
-    """Calls `expire` for each of `waiting` whose deadline has passed, at most SHORTEST_INTERVAL seconds late.
+    """Looks for requests among `waiting` whose deadline has passed, at most SHORTEST_INTERVAL seconds late.
 
     Whoever has left `waiting` meanwhile is never looked at. Belongs to the event loop's thread.
     """
@@ -21,25 +23,26 @@ class DeadlineWatch:
     def __init__(
         self,
         waiting: Iterable[PendingRequest],
-        expire: Callable[[PendingRequest], None],
         loop: asyncio.AbstractEventLoop,
         clock: Callable[[], float],
     ) -> None:
         self._waiting = waiting
-        self._expire = expire
         self._loop = loop
         self._clock = clock
         self._timer: asyncio.TimerHandle | None = None
         # When the timer goes off, in seconds of the clock.
         self._next_look = 0.0
 
-    def add(self, deadline: float) -> None:
-        """Has a deadline watched, in seconds of the clock; it costs something only when it is the earliest."""
+    def add(self, deadline: float, expire: Expire) -> None:
+        """Has a deadline watched, in seconds of the clock; it costs something only when it is the earliest.
+
+        `expire` is called for whoever is late. It is not kept, or its owner would be kept alive for the collector.
+        """
         if self._timer is None:
-            self._look_at(deadline)
+            self._look_at(deadline, expire)
         elif deadline < self._next_look:
             self._timer.cancel()
-            self._look_at(deadline)
+            self._look_at(deadline, expire)
 
     def close(self) -> None:
         """Watches no more."""
@@ -47,12 +50,12 @@ class DeadlineWatch:
             self._timer.cancel()
             self._timer = None
 
-    def _look_at(self, deadline: float) -> None:
+    def _look_at(self, deadline: float, expire: Expire) -> None:
         delay = max(SHORTEST_INTERVAL, deadline - self._clock())
         self._next_look = self._clock() + delay
-        self._timer = self._loop.call_later(delay, self._look)
+        self._timer = self._loop.call_later(delay, self._look, expire)
 
-    def _look(self) -> None:
+    def _look(self, expire: Expire) -> None:
         self._timer = None
         now = self._clock()
         deadlines = []
@@ -60,8 +63,8 @@ class DeadlineWatch:
             if request.deadline is None:
                 continue
             if request.deadline <= now:
-                self._expire(request)
+                expire(request)
             else:
                 deadlines.append(request.deadline)
         if deadlines:
-            self._look_at(min(deadlines))
+            self._look_at(min(deadlines), expire)
