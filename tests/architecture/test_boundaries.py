@@ -64,6 +64,7 @@ def test_dependencies_point_one_way(package: str) -> None:
         ("conveyor_server.lifecycle", ["torch", "onnx", "conveyor_trainer", "conveyor_exporter"]),
         ("conveyor_cli.commands.serve", ["torch", "onnx", "conveyor_trainer", "conveyor_exporter"]),
         ("conveyor_client", ["numpy", "onnxruntime", "PIL", "pydantic", "torch"]),
+        ("conveyor_trainer.settings", ["numpy", "torch"]),
         ("conveyor_cli.main", ["numpy", "onnxruntime", "torch"]),
     ],
 )
