@@ -1,4 +1,4 @@
-"""The client on the oldest grpcio and protobuf that it claims, in an environment of its own: its tests, and a server."""
+"""The client on the oldest grpcio and protobuf that it claims, in an environment of its own."""
 
 import os
 import re
