@@ -54,6 +54,8 @@ def network_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_run_is_exported_and_measures_the_same(
     run_folder: Path, repository: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    (run_folder / "pictures").mkdir(exist_ok=True)
+    (run_folder / "pictures" / "mine.png").write_bytes(b"PNG")
     assert main(["export", str(run_folder), "--to", str(repository), "--name", "tiny"]) == 0
     printed = capsys.readouterr()
     assert "checks passed" in printed.out
@@ -61,39 +63,25 @@ def test_a_run_is_exported_and_measures_the_same(
     assert printed.err == ""
 
     path = repository / "tiny/1/model.onnx"
-    reports = []
-    for model in (run_folder, path):
-        assert main(["evaluate", str(model), "--data", "digits", "--json"]) == 0
-        reports.append(json.loads(capsys.readouterr().out))
-    assert {"accuracy", "loss", "count", "confusion_matrix"} <= set(reports[0])
-    assert reports[0]["accuracy"] == reports[1]["accuracy"]
-    assert reports[0]["confusion_matrix"] == reports[1]["confusion_matrix"]
-    assert reports[0]["loss"] == pytest.approx(reports[1]["loss"], abs=1e-5)
+    for split in ("test", "train", "validation"):
+        reports = []
+        for model in (run_folder, path):
+            assert main(["evaluate", str(model), "--data", "digits", "--split", split, "--json"]) == 0
+            reports.append(json.loads(capsys.readouterr().out))
+        assert {"accuracy", "loss", "count", "confusion_matrix"} <= set(reports[0])
+        assert reports[0]["accuracy"] == reports[1]["accuracy"]
+        assert reports[0]["confusion_matrix"] == reports[1]["confusion_matrix"]
+        assert reports[0]["loss"] == pytest.approx(reports[1]["loss"], abs=1e-5)
+
+    assert (path.parent / "report" / "mine.png").read_bytes() == b"PNG"
+    assert main(["export", str(run_folder), "--to", str(repository), "--name", "tiny", "--version", "1"]) == 1
+    assert "exists; leave --version out" in capsys.readouterr().err
 
     contract = read_model_file(path).verify()
     assert contract.provenance.data_set == "digits"
     assert contract.training_statistics.class_frequencies
     names = {check.name for check in contract.evidence.checks}
     assert {"accuracy", "agreement", "layer_shapes", "golden_samples", "parity_real"} <= names
-
-
-def test_an_exported_file_knows_every_split(
-    run_folder: Path, repository: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    picture = run_folder / "pictures" / "curves.png"
-    picture.parent.mkdir(exist_ok=True)
-    picture.write_bytes(b"PNG")
-    assert main(["export", str(run_folder), "--to", str(repository), "--name", "tiny", "--json"]) == 0
-    path = Path(json.loads(capsys.readouterr().out)["path"])
-    assert (path.parent / "report" / "curves.png").read_bytes() == b"PNG"
-    for split in ("train", "validation"):
-        reports = []
-        for model in (run_folder, path):
-            assert main(["evaluate", str(model), "--data", "digits", "--split", split, "--json"]) == 0
-            reports.append(json.loads(capsys.readouterr().out))
-        assert reports[0]["confusion_matrix"] == reports[1]["confusion_matrix"]
-    assert main(["export", str(run_folder), "--to", str(repository), "--name", "tiny", "--version", "1"]) == 1
-    assert "exists; leave --version out" in capsys.readouterr().err
 
 
 def test_a_run_trained_on_other_preprocessing_is_refused(

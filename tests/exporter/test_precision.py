@@ -18,7 +18,10 @@ from conveyor_exporter.foreign import check_file
 from conveyor_exporter.precision.choice import choose, hindrance
 from conveyor_exporter.precision.gate import Limits
 from conveyor_exporter.precision.int8 import quantise
+from conveyor_exporter.publishing import ExportResult, conclude
+from conveyor_exporter.repository import Destination
 from conveyor_exporter.session import Session, has_cuda
+from conveyor_exporter.trial import Trial
 from tests.exporter.conftest import SMALL, Converted, describe
 from tests.exporter.networks import plain
 
@@ -36,6 +39,14 @@ def described() -> ModelDescription:
 @pytest.fixture(scope="module")
 def proof(converted: Converted) -> Proof:
     return converted.proof(described())
+
+
+def publish(proof: Proof, repository: Path, options: ExportOptions) -> ExportResult:
+    """What export does with a network once it is converted."""
+    destination = Destination.choose(repository, "model", None, force=False)
+    trial = Trial(name="model", version=destination.version, options=options)
+    trial.hold(lambda: proof)
+    return conclude(trial, destination)
 
 
 def test_int8_quantises_the_layers_and_leaves_head_and_softmax_in_float(proof: Proof) -> None:
@@ -57,9 +68,9 @@ def test_int8_quantises_the_layers_and_leaves_head_and_softmax_in_float(proof: P
     np.testing.assert_allclose(Session(quantised).run(rows), proof.candidate.session.run(rows), atol=0.1)
 
 
-def test_int8_that_is_kept_is_published_with_its_own_evidence(tmp_path: Path) -> None:
+def test_int8_that_is_kept_is_published_with_its_own_evidence(proof: Proof, tmp_path: Path) -> None:
     options = replace(QUICK, precision="int8", limits=LENIENT)
-    result = export(plain(), described(), tmp_path / "models", "model", options=options)
+    result = publish(proof, tmp_path / "models", options)
     contract = read_model_file(result.path).verify()
     assert (contract.precision, contract.provider, contract.unproved) == ("int8", "CPUExecutionProvider", False)
     checks = {check.name: check for check in contract.evidence.checks}
@@ -75,11 +86,11 @@ def test_int8_that_is_kept_is_published_with_its_own_evidence(tmp_path: Path) ->
     assert all(change.keys() == {"row", "target", "reference", "exported"} for change in report["changed_labels"])
 
 
-def test_int8_that_does_not_pay_is_put_aside_with_the_figures(tmp_path: Path) -> None:
+def test_int8_that_does_not_pay_is_put_aside_with_the_figures(proof: Proof, tmp_path: Path) -> None:
     options = replace(QUICK, precision="int8", limits=replace(LENIENT, min_speedup=1000.0))
     options = replace(options, rejected_dir=tmp_path / "rejected")
     with pytest.raises(RejectedError, match="check pays failed: int8 is .* times as fast as fp32") as refusal:
-        export(plain(), described(), tmp_path / "models", "model", options=options)
+        publish(proof, tmp_path / "models", options)
     assert [line.precision for line in refusal.value.report.comparisons] == ["fp32", "int8"]
     assert not (tmp_path / "models").exists()
     rejected = onnx.load(str(tmp_path / "rejected/model-1/model.onnx"))
@@ -98,12 +109,12 @@ def test_auto_falls_back_to_fp32_and_says_why(proof: Proof) -> None:
 
 
 @pytest.mark.skipif(has_cuda(), reason="of machines without CUDA")
-def test_fp16_is_not_proved_here(tmp_path: Path) -> None:
+def test_fp16_is_not_proved_here(proof: Proof, tmp_path: Path) -> None:
     options = replace(QUICK, precision="fp16")
     with pytest.raises(ExportError, match="not proved here"):
         export(plain(), described(), tmp_path / "models", "model", options=options)
     assert not (tmp_path / "models").exists()
-    result = export(plain(), described(), tmp_path / "models", "model", options=replace(options, unproved=True))
+    result = publish(proof, tmp_path / "models", replace(options, unproved=True))
     contract = read_model_file(result.path).verify()
     assert (contract.precision, contract.provider, contract.unproved) == ("fp16", "CUDAExecutionProvider", True)
     types = {
