@@ -58,16 +58,21 @@ class Connections:
                         self._open[number] = await self._connect(number)
 
     async def _connect(self, number: int) -> Connection:
+        """An open connection whose limits are known. Raises OSError."""
         place = self._places[number % len(self._places)]
-        loop = asyncio.get_running_loop()
         async with asyncio.timeout(_CONNECT_SECONDS):
-            if place.startswith("unix:"):
-                return (
-                    await loop.create_unix_connection(Connection, place.removeprefix("unix:").replace("//", "", 1))
-                )[1]
-            host, _, port = place.rpartition(":")
-            context = None
-            if self.tls:
-                context = ssl.create_default_context()
-                context.set_alpn_protocols(["h2"])
-            return (await loop.create_connection(Connection, host.strip("[]"), int(port), ssl=context))[1]
+            connection = await self._open_transport(place)
+            await connection.configured
+        return connection
+
+    async def _open_transport(self, place: str) -> Connection:
+        loop = asyncio.get_running_loop()
+        if place.startswith("unix:"):
+            path = place.removeprefix("unix:").replace("//", "", 1)
+            return (await loop.create_unix_connection(Connection, path))[1]
+        host, _, port = place.rpartition(":")
+        context = None
+        if self.tls:
+            context = ssl.create_default_context()
+            context.set_alpn_protocols(["h2"])
+        return (await loop.create_connection(Connection, host.strip("[]"), int(port), ssl=context))[1]

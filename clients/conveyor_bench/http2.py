@@ -64,6 +64,7 @@ class Connection(asyncio.Protocol):
         self.usable = False
         self._transport: asyncio.Transport | None = None
         self._loop = asyncio.get_running_loop()
+        self.configured: asyncio.Future[None] = self._loop.create_future()  # the server has said its limits
         self._streams: dict[int, Stream] = {}
         self._waiting: deque[tuple[bytes, bytes, Stream, bool]] = deque()
         self._next = 1
@@ -86,6 +87,8 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         """Every open call ends as UNAVAILABLE."""
         self.usable = False
+        if not self.configured.done():
+            self.configured.set_exception(ConnectionResetError("the server closed the connection; is it a gRPC port?"))
         streams = [*self._streams.values(), *(each[2] for each in self._waiting)]
         self._streams.clear()
         self._waiting.clear()
@@ -261,6 +264,8 @@ class Connection(asyncio.Protocol):
                     stream.window += value - self._initial_window
                 self._initial_window = value
         self._write(frame(_SETTINGS, _ACK, 0, b""))
+        if not self.configured.done():
+            self.configured.set_result(None)
         self._open_waiting()
         self._widen(0, 0)
 

@@ -87,6 +87,8 @@ def _more_lines(result: Result) -> list[str]:
         )
     if result.sweep is not None:
         lines += _sweep_lines(result.sweep, result.settings.target_rate)
+        if result.report.p99 > 1e3 * result.sweep.slo:
+            lines.append("unsure      measured once more, p99 was beyond the limit: give each rate a longer --duration")
     served, one = result.report.images_per_second, result.settings.images_per_request
     for alone in result.baselines:
         lines.append(

@@ -34,6 +34,7 @@ COMMANDS = {
     "serve": "server",
     "classify": "server",
     "bench": "bench",
+    "tune": "bench",
     "doctor": "cli",
     "demo": "train",
 }

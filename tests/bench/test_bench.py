@@ -2,6 +2,9 @@
 
 import asyncio
 import json
+import signal
+import subprocess
+import time
 from pathlib import Path
 
 import grpc
@@ -12,9 +15,11 @@ from PIL import Image
 from conveyor.v1 import classifier_pb2
 from conveyor_bench.load import Load, Measured
 from conveyor_bench.report import make_report
+from conveyor_bench.server_process import conveyor_command
 from conveyor_bench.workload import CLASSIFY, ClosedLoop, OpenLoop, Workload
 from conveyor_cli.main import main
 from tests.clients.scripted import ScriptedServer
+from tests.models import write_tiny_model
 
 REQUEST = classifier_pb2.ClassifyRequest(model_name="m", images=[classifier_pb2.Image(encoded=b"x")])
 SHORT = ["--duration", "0.5", "--warmup", "0.1"]
@@ -104,3 +109,55 @@ def test_a_server_that_changes_its_mind_is_caught(server: ScriptedServer) -> Non
     report = make_report(run(server, rate=40, duration=0.5), images_per_request=1)
     assert report.changed_answers > 0
     assert not report.ok
+
+
+def test_the_inference_protocol_with_the_servers_own_counters(address: str, capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["--protocol", "inference", "--concurrency", "4", "--images-per-request", "2", "--json", "-"]
+    assert main(["bench", "--url", address, "--model", "tiny", *options, *SHORT]) == 0
+    content = json.loads(capsys.readouterr().out)
+    assert (content["report"]["errors"], content["report"]["changed_answers"]) == ({}, 0)
+    assert content["report"]["images_per_second"] == pytest.approx(2 * content["report"]["requests_per_second"])
+    assert content["server_means"]["mean_batch_size"] >= 2
+    assert content["server_means"]["compute_ms"] > 0
+    assert main(["bench", "--url", address, "--model", "other", *options, *SHORT]) == 1
+    assert "other" in capsys.readouterr().err
+
+
+def test_streams_in_two_processes(address: str, capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["--stream", "--streams", "2", "--concurrency", "8", "--processes", "2"]
+    assert main(["bench", "--url", address, "--model", "tiny", *options, *SHORT, "--json", "-"]) == 0
+    report = json.loads(capsys.readouterr().out)["report"]
+    assert report["client_processes"] == 2
+    assert report["answered"] == report["requests"] > 10
+
+
+def test_a_sweep_beside_the_model_alone(address: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model = write_tiny_model(tmp_path, name="tiny")
+    options = ["--sweep", "--slo-p99", "5s", "--target-rate", "100000", "--baseline", "--model-file", str(model)]
+    plot = tmp_path / "sweep.png"
+    short = ["--duration", "0.2", "--warmup", "0.1", "--plot", str(plot)]
+    assert main(["bench", "--url", address, "--model", "tiny", *options, *short]) == 0
+    printed = capsys.readouterr().out
+    for text in ("rates tried", "highest rate tried with p99 within 5000 ms", "servers like this one", "alone"):
+        assert text in printed
+    with Image.open(plot) as picture:
+        assert picture.format == "PNG"
+
+
+def test_ctrl_c_keeps_what_was_measured(address: str, tmp_path: Path) -> None:
+    results = tmp_path / "bench.json"
+    options = ["--duration", "60", "--warmup", "0", "--processes", "1", "--json", str(results)]
+    command = conveyor_command("bench", "--url", address, "--model", "tiny", *options)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    try:
+        time.sleep(8)
+        process.send_signal(signal.SIGINT)
+        printed, _ = process.communicate(timeout=30)
+    finally:
+        process.kill()
+    assert process.returncode == 0
+    assert "before its time" in printed
+    content = json.loads(results.read_text())
+    assert content["interrupted"]
+    assert content["report"]["answered"] > 10
+    assert content["report"]["seconds"] < 30

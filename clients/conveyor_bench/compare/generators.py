@@ -64,8 +64,13 @@ def _run_h2load(h2load: str, workload: Workload, concurrency: int, seconds: floa
     with tempfile.TemporaryDirectory() as folder:
         body, log = Path(folder, "body"), Path(folder, "log")
         body.write_bytes(message(workload.requests[0]))
-        command = [h2load, f"--duration={seconds}", f"--warm-up-time={_WARMUP_SECONDS}", f"--clients={connections}"]
-        command += [f"--max-concurrent-streams={concurrency // connections}", f"--data={body}", f"--log-file={log}"]
+        command = [h2load, f"--duration={_ms(seconds)}", f"--warm-up-time={_ms(_WARMUP_SECONDS)}"]
+        command += [
+            f"--clients={connections}",
+            f"--max-concurrent-streams={concurrency // connections}",
+            f"--data={body}",
+            f"--log-file={log}",
+        ]
         command += ["--header=content-type: application/grpc", "--header=te: trailers"]
         command.append(f"http://{workload.address}{workload.method}")
         done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -74,6 +79,10 @@ def _run_h2load(h2load: str, workload: Workload, concurrency: int, seconds: floa
             raise ConveyorClientError(f"h2load failed at {workload.address}: {(done.stdout + done.stderr)[-400:]}")
         times = sorted(int(line.split("\t")[2]) for line in log.read_text().splitlines())
     return Figures(requests_per_second=float(rate[1]), p50=_percentile(times, 0.5), p99=_percentile(times, 0.99))
+
+
+def _ms(seconds: float) -> str:
+    return f"{round(1000 * seconds)}ms"
 
 
 def _percentile(microseconds: list[int], share: float) -> float | None:
