@@ -1,5 +1,6 @@
 // The client: one image, many, or a stream of them.
 import * as grpc from "@grpc/grpc-js";
+import { Attempts, CALL_BACKOFF, STREAM_BACKOFF, isServiceError, type Backoff } from "./attempts.js";
 import { ConveyorError, callError } from "./errors.js";
 import { failed, modelStatus, outcome, prepare } from "./messages.js";
 import type { Classification, ImageLike, ImageMessage, Model, ModelStatus, Prepared, StatusMessage } from "./messages.js";
@@ -30,6 +31,11 @@ export interface CallOptions {
   readonly traceparent?: string;
 }
 
+type Start<Response> = (
+  done: (error: grpc.ServiceError | null, response?: Response) => void,
+  deadline: number,
+) => grpc.ClientUnaryCall;
+
 const IMAGES_PER_CALL = 32;
 const BYTES_PER_CALL = 3 * 1024 * 1024;
 const CALLS_UNDER_WAY = 4;
@@ -44,7 +50,7 @@ export class Client {
     this.#address = address;
     this.#options = options;
     const credentials = options.credentials ?? grpc.credentials.createInsecure();
-    this.#service = openService(address, credentials, options.maxAttempts ?? 5);
+    this.#service = openService(address, credentials);
   }
 
   /** Closes the connection. */
@@ -82,22 +88,22 @@ export class Client {
   stream(images: Iterable<ImageLike> | AsyncIterable<ImageLike>, options: CallOptions): AsyncGenerator<Classification> {
     const deadline = options.timeoutMs === undefined ? undefined : Date.now() + options.timeoutMs;
     const open = () => this.#service.classifyStream(this.#metadata(options), deadline === undefined ? {} : { deadline });
-    return classifyStream(images, options, open, this.#address, this.#options.maxAttempts ?? 5);
+    return classifyStream(images, options, open, this.#address, this.#attempts(STREAM_BACKOFF, deadline));
   }
 
   /** The model's labels and state. */
   async model(name: string, version = ""): Promise<Model> {
     const request = { modelName: name, modelVersion: version };
-    const response = await this.#unary<GetModelResponse>((done) =>
-      this.#service.getModel(request, this.#metadata(), this.#deadline(), done),
+    const response = await this.#unary<GetModelResponse>((done, deadline) =>
+      this.#service.getModel(request, this.#metadata(), { deadline }, done),
     );
     return { status: modelStatus(response.status), labels: response.contract?.labels ?? [] };
   }
 
   /** Every model and version that the server's repository holds. */
   async models(): Promise<ModelStatus[]> {
-    const response = await this.#unary<{ models: StatusMessage[] }>((done) =>
-      this.#service.listModels({ readyOnly: false }, this.#metadata(), this.#deadline(), done),
+    const response = await this.#unary<{ models: StatusMessage[] }>((done, deadline) =>
+      this.#service.listModels({ readyOnly: false }, this.#metadata(), { deadline }, done),
     );
     return response.models.map(modelStatus);
   }
@@ -117,7 +123,8 @@ export class Client {
     const only = sent.length === 1 ? sent[0]! : undefined;
     try {
       const response = await this.#unary<ClassifyResponse>(
-        (done) => this.#service.classify(request, this.#metadata(options), this.#deadline(options), done),
+        (done, deadline) => this.#service.classify(request, this.#metadata(options), { deadline }, done),
+        options.timeoutMs,
         only?.name,
       );
       return sent.map((item, place) => outcome(item, response.results[place] ?? null, response));
@@ -127,17 +134,24 @@ export class Client {
     }
   }
 
-  #unary<Response>(
-    start: (done: (error: grpc.ServiceError | null, response?: Response) => void) => unknown,
-    image?: string,
-  ): Promise<Response> {
-    return new Promise((resolve, reject) => {
-      start((error, response) => (error ? reject(callError(error, this.#address, image)) : resolve(response!)));
-    });
+  /** One call, made again while the server is unreachable, stopping or full. */
+  async #unary<Response>(start: Start<Response>, timeoutMs?: number, image?: string): Promise<Response> {
+    const deadline = Date.now() + (timeoutMs ?? this.#options.timeoutMs ?? 30_000);
+    const attempts = this.#attempts(CALL_BACKOFF, deadline);
+    for (;;) {
+      try {
+        return await new Promise<Response>((resolve, reject) => {
+          start((error, response) => (error ? reject(error) : resolve(response!)), deadline);
+        });
+      } catch (error) {
+        if (!isServiceError(error)) throw error;
+        if (!(await attempts.again(error))) throw callError(error, this.#address, image);
+      }
+    }
   }
 
-  #deadline(options?: CallOptions): grpc.CallOptions {
-    return { deadline: Date.now() + (options?.timeoutMs ?? this.#options.timeoutMs ?? 30_000) };
+  #attempts(backoff: Backoff, deadline?: number): Attempts {
+    return new Attempts(this.#options.maxAttempts ?? 5, backoff, deadline);
   }
 
   #metadata(options?: CallOptions): grpc.Metadata {

@@ -56,8 +56,8 @@ const MAX_MESSAGE_BYTES = 64 * 1024 * 1024;
 // The compiled file lies in dist/src.
 const PROTOS = fileURLToPath(new URL("../../proto", import.meta.url));
 
-/** Opens a channel; calls are tried again with back-off while the server is unreachable, stopping or full. */
-export function openService(address: string, credentials: grpc.ChannelCredentials, maxAttempts: number): Service {
+/** Opens a channel. */
+export function openService(address: string, credentials: grpc.ChannelCredentials): Service {
   const definition = loadSync("conveyor/v1/classifier.proto", {
     includeDirs: [PROTOS],
     longs: Number,
@@ -68,24 +68,11 @@ export function openService(address: string, credentials: grpc.ChannelCredential
   });
   const Constructor = grpc.makeClientConstructor(definition[SERVICE] as grpc.ServiceDefinition, SERVICE);
   return new Constructor(address, credentials, {
-    "grpc.service_config": JSON.stringify(serviceConfig(maxAttempts)),
+    "grpc.service_config": JSON.stringify({ loadBalancingConfig: [{ round_robin: {} }] }),
     "grpc.max_send_message_length": MAX_MESSAGE_BYTES,
     "grpc.max_receive_message_length": MAX_MESSAGE_BYTES,
     "grpc.initial_reconnect_backoff_ms": 100,
     "grpc.max_reconnect_backoff_ms": 500,
     "grpc.primary_user_agent": "conveyor-node/0.1.0",
   }) as unknown as Service;
-}
-
-function serviceConfig(maxAttempts: number): object {
-  const retryPolicy = {
-    maxAttempts,
-    initialBackoff: "0.1s",
-    maxBackoff: "2s",
-    backoffMultiplier: 3,
-    retryableStatusCodes: ["UNAVAILABLE", "RESOURCE_EXHAUSTED"],
-  };
-  const call = { name: [{ service: SERVICE }], ...(maxAttempts > 1 ? { retryPolicy } : {}) };
-  const stream = { name: [{ service: SERVICE, method: "ClassifyStream" }] };
-  return { loadBalancingConfig: [{ round_robin: {} }], methodConfig: [call, stream] };
 }

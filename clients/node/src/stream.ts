@@ -1,5 +1,6 @@
 // A stream of images: bounded, in order, and begun again with what was not answered when it breaks.
-import { status, type ClientDuplexStream, type ServiceError } from "@grpc/grpc-js";
+import { status, type ClientDuplexStream } from "@grpc/grpc-js";
+import { isServiceError, type Attempts } from "./attempts.js";
 import type { CallOptions } from "./client.js";
 import { ConveyorError, callError } from "./errors.js";
 import { failed, outcome, prepare } from "./messages.js";
@@ -18,29 +19,24 @@ export async function* classifyStream(
   options: CallOptions,
   open: () => Call,
   address: string,
-  maxAttempts: number,
+  attempts: Attempts,
 ): AsyncGenerator<Classification> {
   const sender = new Sender(images, options);
   void sender.run();
-  let failures = 0;
   try {
     for (;;) {
       const call = open();
       try {
         sender.attach(call);
         for await (const response of call as AsyncIterable<StreamResponse>) {
-          failures = 0;
+          attempts.answered();
           yield* sender.answered(response);
         }
         break;
       } catch (error) {
         if (!isServiceError(error)) throw error;
-        failures += 1;
         if (sender.finished) break;
-        if (error.code !== status.UNAVAILABLE || failures >= maxAttempts) {
-          throw sender.unanswered(callError(error, address));
-        }
-        await pause(Math.min(5000, 100 * 4 ** (failures - 1)) * (0.8 + 0.4 * Math.random()));
+        if (!(await attempts.again(error))) throw sender.unanswered(callError(error, address));
       } finally {
         sender.detach(call);
         call.cancel();
@@ -161,12 +157,4 @@ class Sender {
     this.#first = false;
     this.#call!.write({ itemId: item.index, image: item.message!, ...asked });
   }
-}
-
-function isServiceError(error: unknown): error is ServiceError {
-  return error instanceof Error && "code" in error && typeof error.code === "number";
-}
-
-function pause(milliseconds: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, milliseconds));
 }
