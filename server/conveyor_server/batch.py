@@ -20,7 +20,7 @@ Rows = npt.NDArray[Any]
 DEFAULT_PRIORITY: Final = 2
 
 
-# Outcome and Segment are made for every request: tuples, because a frozen dataclass takes four times as long to make.
+# Outcome and Segment are made for every request: tuples, because a frozen dataclass takes three times as long to make.
 class Outcome(NamedTuple):
     """A request's answer: `output` (rows, values), and where its time went, in seconds."""
 
