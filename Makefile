@@ -9,9 +9,10 @@ CONTAINER_BUILD ?= docker build
 VENV := .venv
 BIN := $(VENV)/bin
 PROTO_VENV := .venv-proto
+OLDEST_VENV := .venv-oldest
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-full lint types format proto bench image clean
+.PHONY: help setup demo test test-full lint types format proto bench bench-train bench-precision image clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -21,10 +22,10 @@ setup: $(VENV)/.ready ## make .venv with locked versions (CUDA runtime if there 
 demo: $(VENV)/.ready ## train on real digits, export with proof, serve, classify, measure
 	@$(BIN)/conveyor demo
 
-test: $(VENV)/.ready $(PROTO_VENV)/.ready ## run the tests, each behaviour with small counts
+test: $(VENV)/.ready $(PROTO_VENV)/.ready $(OLDEST_VENV)/.ready ## run the tests, each behaviour with small counts
 	@$(BIN)/python -m pytest
 
-test-full: $(VENV)/.ready $(PROTO_VENV)/.ready ## run the tests with the full counts of tests/counts.py
+test-full: $(VENV)/.ready $(PROTO_VENV)/.ready $(OLDEST_VENV)/.ready ## run the tests with the full counts of tests/counts.py
 	@CONVEYOR_TEST_COUNTS=full $(BIN)/python -m pytest --timeout 3600
 
 lint: $(VENV)/.ready ## check style with ruff
@@ -39,15 +40,22 @@ format: $(VENV)/.ready ## let ruff format and mend what it can
 proto: $(PROTO_VENV)/.ready ## regenerate the stubs in proto/ from the .proto files
 	@PATH="$(CURDIR)/$(PROTO_VENV)/bin:$$PATH" proto/generate.sh
 	@PATH="$(CURDIR)/$(PROTO_VENV)/bin:$$PATH" PYTHON="$(CURDIR)/$(PROTO_VENV)/bin/python" proto/inference/generate.sh
+	@PATH="$(CURDIR)/$(PROTO_VENV)/bin:$$PATH" PYTHON="$(CURDIR)/$(PROTO_VENV)/bin/python" clients/conveyor_bench/generate.sh
 
-bench: $(VENV)/.ready ## measure latency and throughput beside a bare gRPC echo on this machine
+bench: $(VENV)/.ready ## measure beside bare gRPC echoes and ONNX Runtime on this machine (several minutes)
 	@$(BIN)/python -m conveyor_bench.compare
+
+bench-train: $(VENV)/.ready ## measure trained images/s beside a bare PyTorch loop
+	@$(BIN)/python trainer/benchmarks/throughput.py
+
+bench-precision: $(VENV)/.ready ## measure where int8 pays and where it does not
+	@$(BIN)/python exporter/benchmarks/precision.py
 
 image: ## build the CPU server's container image
 	@$(CONTAINER_BUILD) -f deploy/server.Dockerfile -t conveyor-server .
 
 clean: ## remove the environments and what the demo left behind
-	rm -rf $(VENV) $(PROTO_VENV) demo
+	rm -rf $(VENV) $(PROTO_VENV) $(OLDEST_VENV) demo
 
 $(VENV)/.ready: pyproject.toml constraints.txt Makefile
 	@echo "setting up $(VENV) with the $(RUNTIME) runtime (a few minutes the first time)"
@@ -63,4 +71,10 @@ $(PROTO_VENV)/.ready: pyproject.toml
 	@$(PYTHON) -m venv $(PROTO_VENV)
 	@$(PROTO_VENV)/bin/pip install $(PIP) 'pip==26.3'
 	@$(PROTO_VENV)/bin/pip install $(PIP) --group proto
+	@touch $@
+
+# The oldest grpcio and protobuf that the client claims; some of its tests run there.
+$(OLDEST_VENV)/.ready: pyproject.toml
+	@$(PYTHON) -m venv $(OLDEST_VENV)
+	@$(OLDEST_VENV)/bin/pip install $(PIP) grpcio==1.71.2 protobuf==5.29.0 pytest pytest-timeout
 	@touch $@

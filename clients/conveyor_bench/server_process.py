@@ -13,7 +13,7 @@ from pathlib import Path
 
 from conveyor_client.errors import ConveyorClientError
 
-_READY = re.compile(r"\bready address=(\S+)")
+_READY = re.compile(r"(?<!not )\bready address=(\S+)")
 _START_SECONDS = 60.0
 _STOP_SECONDS = 60.0
 
