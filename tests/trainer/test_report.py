@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator  # type: ignore[import-untyped]  # has no stubs
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import nn
 
 from conveyor_cli.main import main
