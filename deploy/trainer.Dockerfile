@@ -1,7 +1,7 @@
 # The image that trains and exports. From the repository's root:
 #   docker build -f deploy/trainer.Dockerfile -t conveyor-trainer .
 #   docker run --rm -v "$PWD/models:/models" conveyor-trainer train mnist_cnn --data digits \
-#     --run /work/run --export /models --name digits
+#     --run /training/run --export /models --name digits
 #
 # BASE         a Python 3.11+ image with pip and venv
 # RUNTIME      cpu or cuda: which ONNX Runtime proves the export
@@ -29,9 +29,9 @@ LABEL org.opencontainers.image.title="conveyor-trainer" \
       org.opencontainers.image.licenses="Apache-2.0"
 COPY --from=build /opt/conveyor /opt/conveyor
 ENV PATH=/opt/conveyor/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
-RUN mkdir /work /models && chown 65532:65532 /work /models
+RUN mkdir /training /models && chown 65532:65532 /training /models
 USER 65532:65532
-WORKDIR /work
-ENV HOME=/work
+WORKDIR /training
+ENV HOME=/training
 ENTRYPOINT ["conveyor"]
 CMD ["--help"]
