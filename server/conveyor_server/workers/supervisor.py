@@ -186,6 +186,7 @@ class Supervisor:
         self._coordinator.note_ready(link, report.models)
         if self._is_complete:
             link.tell(Kind.GO)
+            log.info("another worker serves in its place serving=%d of=%d", len(self._ready), self._settings.workers)
         elif len(self._ready) == self._settings.workers:
             self._is_complete = True
             for each in self._ready:
