@@ -64,7 +64,7 @@ $(VENV)/.ready: pyproject.toml constraints.txt Makefile
 	@$(PYTHON) -m venv $(VENV) || \
 	  { echo "$(PYTHON) cannot make a virtual environment; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
 	@$(BIN)/pip install $(PIP) 'pip==26.3'
-	@$(BIN)/pip install $(PIP) -e '.[train,export,server,envoy,bench,$(RUNTIME)]' --group dev -c constraints.txt
+	@$(BIN)/pip install $(PIP) -e '.[train,export,server,tracing,envoy,bench,$(RUNTIME)]' --group dev -c constraints.txt
 	@touch $@
 
 $(PROTO_VENV)/.ready: pyproject.toml
