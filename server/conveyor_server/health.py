@@ -78,6 +78,18 @@ class Health:
         serving = self._repository.serving()
         return self._required.issubset(serving) and (bool(serving) or self._may_be_empty)
 
+    def why_not_ready(self) -> str | None:
+        """In one sentence; None when the server as a whole serves."""
+        if self._draining:
+            return "the server is stopping"
+        if self._held:
+            return "other workers are not ready"
+        if self.is_complete:
+            return None
+        serving = self._repository.serving()
+        missing = [name for name in sorted(self._required) if name not in serving]
+        return f"these required models do not serve: {', '.join(missing)}" if missing else "no model serves"
+
     @property
     def is_ready(self) -> bool:
         """Whether the server as a whole serves."""

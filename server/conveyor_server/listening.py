@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from dataclasses import dataclass
+from typing import Final
 
 from conveyor_server.errors import StartError
 
@@ -19,32 +20,48 @@ class Listening:
     shared: bool = False
 
 
-def ensure_free(host: str, port: int) -> None:
-    """Raises StartError, with the reason, when nobody could listen there now."""
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        with socket.socket(family, kind, protocol) as probe:
-            # As servers do: connections that linger from an earlier one are no obstacle.
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(address)
-    except OSError as error:
-        # asyncio's loops and the resolver put their own words around the system's.
-        reason = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error.strerror)
-        raise StartError(
-            f"cannot listen on {host}, port {port}: {reason.lower()}; "
-            "choose another with --host and --port (port 0 takes a free one)."
-        ) from error
+GRPC_ADVICE: Final = "choose another with --host and --port (port 0 takes a free one)"
+HTTP_ADVICE: Final = "choose another with --http-host and --http-port (port 0 takes a free one), or none with --no-http"
 
 
-def hold_port(host: str, port: int) -> socket.socket:
+def address_in_words(host: str, port: int) -> str:
+    """host:port, as it is written in addresses."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def ensure_free(host: str, port: int, advice: str = GRPC_ADVICE) -> None:
+    """Raises StartError, with the reason and the advice, when nobody could listen there now."""
+    _bound(host, port, advice, shared=False).close()
+
+
+def hold_port(host: str, port: int, advice: str = GRPC_ADVICE) -> socket.socket:
     """A socket that keeps the port for processes that share it. Raises StartError when it is taken.
 
     It never listens, so no connection comes to it; without it a free port could be lost before they have it.
     """
-    ensure_free(host, port)
-    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-    held = socket.socket(family, kind, protocol)
-    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-    held.bind(address)
-    return held
+    ensure_free(host, port, advice)
+    return _bound(host, port, advice, shared=True)
+
+
+def listening_socket(listening: Listening, advice: str = HTTP_ADVICE) -> socket.socket:
+    """A socket to listen on, of this process's own. Raises StartError when the port is taken."""
+    return _bound(listening.host, listening.port, advice, shared=listening.shared)
+
+
+def _bound(host: str, port: int, advice: str, *, shared: bool) -> socket.socket:
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        bound = socket.socket(family, kind, protocol)
+        try:
+            # As servers do: connections that linger from an earlier one are no obstacle.
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, int(shared))
+            bound.bind(address)
+        except BaseException:
+            bound.close()
+            raise
+    except OSError as error:
+        # asyncio's loops and the resolver put their own words around the system's.
+        reason = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error.strerror)
+        raise StartError(f"cannot listen on {host}, port {port}: {reason.lower()}; {advice}.") from error
+    return bound

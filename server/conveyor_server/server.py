@@ -6,10 +6,12 @@ import asyncio
 import logging
 from collections.abc import Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
+from typing import TYPE_CHECKING
 
+from conveyor_server.calls import MethodTable
 from conveyor_server.control import LocalControl, load_options_for
 from conveyor_server.cpu import usable_cpus
-from conveyor_server.engines import Engine, MakeEngine
+from conveyor_server.engines import MakeEngine
 from conveyor_server.errors import ServingError, StartError
 from conveyor_server.gate import Gate
 from conveyor_server.health import SERVICE as HEALTH_SERVICE
@@ -20,7 +22,7 @@ from conveyor_server.inference.infer import InferenceHandlers
 from conveyor_server.inference.repository_control import RepositoryHandlers
 from conveyor_server.inference.service import GRPCInferenceService
 from conveyor_server.inference.shared_memory import SharedMemory
-from conveyor_server.listening import Listening
+from conveyor_server.listening import Listening, address_in_words
 from conveyor_server.loading import LoadOptions
 from conveyor_server.model_control import ModelControl
 from conveyor_server.polling import Poller
@@ -35,9 +37,14 @@ from conveyor_server.watchdog import Watchdog
 from conveyor_server.workers.fellows import Fellows
 from conveyor_server.workers.start import Pin, Report
 
+if TYPE_CHECKING:
+    from conveyor_server.http.port import HttpPort
+
 log = logging.getLogger(__name__)
 
 MAX_DECODE_THREADS = 8
+# Seconds for the last answers over HTTP.
+HTTP_LAST_SECONDS = 1.0
 SERVICES = (CLASSIFIER_SERVICE, INFERENCE_SERVICE, HEALTH_SERVICE)
 # In --load-model.
 ALL_MODELS = "*"
@@ -68,9 +75,13 @@ class Server:
         if fellows is not None:
             self._health.hold()
         self.repository.changed = self._health.publish
-        self._engine = self._put_behind(make_engine)
+        own = self._own_methods()
+        self._methods = own if fellows is None else fellows.share(own)
+        self._engine = make_engine(self._methods, self._listening(settings.host, settings.port))
+        self._http: HttpPort | None = None
         self._watching: asyncio.Task[None] | None = None
         self.address = ""
+        self.http_address = ""
 
     @property
     def unanswered(self) -> int:
@@ -78,11 +89,13 @@ class Server:
         return self._gate.inside
 
     async def start(self) -> None:
-        """Opens the port. Nothing is ready yet, and health says so. Raises StartError when it is taken."""
+        """Opens the ports. Nothing is ready yet, and health says so. Raises StartError when one is taken."""
         self._watching = asyncio.create_task(Watchdog(self.repository, self._settings.max_run_seconds).run())
         port = await self._engine.start()
-        host = self._settings.host
-        self.address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        self.address = address_in_words(self._settings.host, port)
+        if self._settings.http:
+            self._http = self._make_http()
+            self.http_address = await self._http.start()
 
     async def load(self, pins: Mapping[str, Pin] | None = None) -> Report:
         """Loads the repository, or just what is pinned. Raises StartError when a required model does not serve.
@@ -100,6 +113,7 @@ class Server:
                     raise StartError(f"the required model {name!r} does not serve: {self.repository.why_not(name)}")
         return Report(
             address=self.address,
+            http_address=self.http_address,
             models=self.repository.served_versions(),
             engine=self._engine.name,
             provider=self._provider,
@@ -127,10 +141,12 @@ class Server:
             log.warning("the drain timed out unanswered=%d", self.unanswered)
 
     async def close(self) -> None:
-        """Closes the port, cuts what is still there and gives everything back."""
+        """Closes the ports, cuts what is still there and gives everything back."""
         if self._watching is not None:
             self._watching.cancel()
         await self._engine.stop(grace=0.0)
+        if self._http is not None:
+            await self._http.stop(HTTP_LAST_SECONDS)
         self.repository.close()
         self._decode_pool.shutdown(wait=False, cancel_futures=True)
         log.info("stopped")
@@ -147,26 +163,39 @@ class Server:
         if self.repository.served_versions() != {name: list(pin.versions) for name, pin in pins.items()}:
             raise StartError("the models that the other workers serve cannot be loaded; the log above says why.")
 
-    def _put_behind(self, make_engine: MakeEngine) -> Engine:
+    def _make_http(self) -> HttpPort:
+        # Only here: without HTTP nobody waits for what it needs.
+        from conveyor_server.http.app import make_app
+        from conveyor_server.http.port import HttpPort
+        from conveyor_server.http.services import HttpServices
+
+        settings = self._settings
+        services = HttpServices(
+            methods=self._methods, repository=self.repository, health=self._health, settings=settings
+        )
+        return HttpPort(make_app(services), self._listening(settings.http_host or settings.host, settings.http_port))
+
+    def _listening(self, host: str, port: int) -> Listening:
+        return Listening(
+            host=host,
+            port=port,
+            max_message_bytes=self._settings.max_message_bytes,
+            shared=self._fellows is not None,
+        )
+
+    def _own_methods(self) -> MethodTable:
         settings = self._settings
         limits = ServiceLimits(
             max_images_per_request=settings.max_images_per_request,
             max_stream_in_flight=settings.max_stream_in_flight,
             expose_golden_samples=settings.expose_golden_samples,
         )
-        methods = {
+        return {
             **ClassifierService(self.repository, self._gate, limits).methods(),
             **self._health.methods(),
             **self._inference().methods(),
             **Reflection(SERVICES, [inference_pb2.DESCRIPTOR.pool]).methods(),
         }
-        listening = Listening(
-            host=settings.host,
-            port=settings.port,
-            max_message_bytes=settings.max_message_bytes,
-            shared=self._fellows is not None,
-        )
-        return make_engine(methods if self._fellows is None else self._fellows.share(methods), listening)
 
     def _inference(self) -> GRPCInferenceService:
         settings, memory = self._settings, SharedMemory()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, CliPositionalArg
@@ -11,6 +11,12 @@ from pydantic_settings import BaseSettings, CliPositionalArg
 from conveyor_server.version_policy import parse_policy
 
 MIB = 1024 * 1024
+HTTP_PORT = 8002
+
+
+def default_http_port(given: dict[str, Any]) -> int:
+    """A free port beside a free one, else the usual."""
+    return 0 if given.get("port") == 0 else HTTP_PORT
 
 
 class ServerSettings(BaseSettings):
@@ -19,6 +25,14 @@ class ServerSettings(BaseSettings):
     repository: CliPositionalArg[Path] = Field(description="Folder that holds NAME/VERSION/model.onnx.")
     host: str = Field("127.0.0.1", description="Address to listen on; 0.0.0.0 for every network.")
     port: int = Field(8001, ge=0, le=65535, description="gRPC port; 0 takes a free one and prints it.")
+    http: bool = Field(True, description="Serve health and metrics over HTTP, on a port beside gRPC.")
+    http_host: str = Field("", description="Address of the HTTP port; without one that of gRPC.")
+    http_port: int = Field(
+        default_factory=default_http_port,
+        ge=0,
+        le=65535,
+        description="HTTP port; 0 takes a free one and prints it, and is the default where --port is 0.",
+    )
     device: Literal["auto", "cpu", "cuda"] = Field(
         "auto", description="Where models run. auto: CUDA where it is usable, else CPU. cuda: refuse to start without."
     )
@@ -91,5 +105,8 @@ class ServerSettings(BaseSettings):
     def in_words(self) -> str:
         """Every setting that is not the default, as NAME=VALUE."""
         given = {name: getattr(self, name) for name in type(self).model_fields}
-        defaults = {n: f.get_default(call_default_factory=True) for n, f in type(self).model_fields.items()}
+        defaults = {
+            name: field.get_default(call_default_factory=True, validated_data=given)
+            for name, field in type(self).model_fields.items()
+        }
         return " ".join(f"{name}={value}" for name, value in given.items() if value != defaults[name])

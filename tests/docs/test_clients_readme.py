@@ -35,7 +35,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder = tmp_path_factory.mktemp("workspace")
     (folder / "digit.png").write_bytes(encode_png(np.zeros((8, 8, 1), np.uint8)))
     write_tiny_model(folder / "models", name="digits")
-    with running(conveyor_command("serve", folder / "models", "--port", "8001")):
+    with running(conveyor_command("serve", folder / "models", "--port", "8001", "--http-port", "0")):
         yield folder
 
 

@@ -43,7 +43,7 @@ def free_port() -> int:
 
 def serve(repository: Path, port: int) -> AbstractContextManager[ServerProcess]:
     """Starts a server on the port; back once it is ready, and stopped in order at the end of the block."""
-    return running(conveyor_command("serve", repository, "--port", str(port)))
+    return running(conveyor_command("serve", repository, "--port", str(port), "--http-port", "0"))
 
 
 class Restarts:

@@ -34,8 +34,10 @@ class ServerProcess:
         self._found = threading.Condition()
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
-        address = self.wait_for_log(r"ready address=(127\.0\.0\.1:\d+)")
-        self.address = address.group(1)
+        addresses = self.wait_for_log(r"ready address=(127\.0\.0\.1:\d+) http=(\S+?):? ")
+        self.address = addresses.group(1)
+        # host:port; "off" without HTTP.
+        self.http_address = addresses.group(2)
         self.channel = grpc.insecure_channel(self.address)
         self.stub = ClassifierServiceStub(self.channel)
 

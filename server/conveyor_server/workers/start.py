@@ -55,9 +55,11 @@ class Start:
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """A server that has loaded: its address, the versions of each model that serve, what they run on."""
+    """A server that has loaded: its addresses, the versions of each model that serve, what they run on."""
 
     address: str
+    # Empty without HTTP.
+    http_address: str
     models: Mapping[str, Sequence[int]]
     engine: str
     provider: str
@@ -70,9 +72,12 @@ def announce(report: Report, settings: ServerSettings) -> None:
     if report.complete:
         models = ",".join(f"{name}/{version}" for name in sorted(report.models) for version in report.models[name])
         log.info(
-            "ready address=%s models=%s engine=%s provider=%s workers=%d",
-            *(report.address, models, report.engine, report.provider, settings.workers),
+            "ready address=%s http=%s models=%s engine=%s provider=%s workers=%d",
+            *(report.address, report.http_address or "off", models, report.engine, report.provider, settings.workers),
         )
     else:
         repository = settings.repository
-        log.warning("not ready address=%s: %s holds no model that can be served", report.address, repository)
+        log.warning(
+            "not ready address=%s http=%s: %s holds no model that can be served",
+            *(report.address, report.http_address or "off", repository),
+        )

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
 from conveyor_contract.errors import ConveyorError
 from conveyor_server.errors import StartError
-from conveyor_server.listening import Listening, hold_port
+from conveyor_server.listening import HTTP_ADVICE, Listening, hold_port
 from conveyor_server.polling import Poller
 from conveyor_server.settings import ServerSettings
 from conveyor_server.signals import StopRequests
@@ -62,11 +62,15 @@ async def supervise(settings: ServerSettings, launcher: Launcher, stop: StopRequ
 
     Raises ConveyorError when the server cannot start, or cannot be kept alive.
     """
-    with hold_port(settings.host, settings.port) as held:
-        host, port = held.getsockname()[:2]
+    with ExitStack() as ports:
+        host, port = ports.enter_context(hold_port(settings.host, settings.port)).getsockname()[:2]
+        http_port = settings.http_port
+        if settings.http:
+            held = ports.enter_context(hold_port(settings.http_host or settings.host, http_port, HTTP_ADVICE))
+            http_port = held.getsockname()[1]
         listening = Listening(host=host, port=port, max_message_bytes=settings.max_message_bytes, shared=True)
-        supervisor = Supervisor(settings.model_copy(update={"port": port}), launcher, listening, stop)
-        return await supervisor.run()
+        known = settings.model_copy(update={"port": port, "http_port": http_port})
+        return await Supervisor(known, launcher, listening, stop).run()
 
 
 @dataclass(kw_only=True)

@@ -1,0 +1,1 @@
+"""The HTTP port beside gRPC: health for load balancers, metrics for Prometheus."""

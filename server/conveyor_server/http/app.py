@@ -1,0 +1,22 @@
+"""The HTTP application: the routes of every part, and one way to say what went wrong."""
+
+from __future__ import annotations
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+
+from conveyor_server.http.failures import Failures, on_http_error
+from conveyor_server.http.health_routes import health_routes
+from conveyor_server.http.services import HttpServices
+
+
+def make_app(services: HttpServices) -> Starlette:
+    """Everything that the HTTP port answers. Each part gives a list of routes."""
+    routes = [
+        *health_routes(services),
+    ]
+    return Starlette(
+        routes=routes,
+        middleware=[Middleware(Failures)],
+        exception_handlers={404: on_http_error, 405: on_http_error},
+    )

@@ -1,0 +1,21 @@
+"""What the HTTP routes work with: the same objects as the gRPC handlers, handed over once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from conveyor_server.calls import MethodTable
+from conveyor_server.health import Health
+from conveyor_server.repository import Repository
+from conveyor_server.settings import ServerSettings
+
+
+@dataclass(frozen=True, kw_only=True)
+class HttpServices:
+    """The parts of one server. A route that does a model's work goes through `methods`, as a gRPC call does."""
+
+    # As the engine has it: what concerns every worker goes to every worker.
+    methods: MethodTable
+    repository: Repository
+    health: Health
+    settings: ServerSettings

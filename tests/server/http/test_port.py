@@ -1,0 +1,68 @@
+"""The HTTP port of the real server, on both engines: who has it, what it says, how it closes."""
+
+import signal
+import socket
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.server.http.asking import ask
+from tests.server.process import START_SECONDS, ServerProcess, running
+from tests.server.test_lifecycle import error_of, serve
+
+
+@pytest.mark.parametrize(
+    ("path", "key"), [("/healthz", "live"), ("/healthz/live", "live"), ("/healthz/ready", "ready")]
+)
+def test_a_server_that_serves_is_live_and_ready(server: ServerProcess, path: str, key: str) -> None:
+    answer = ask(server.http_address, path)
+    assert (answer.status, answer.json()) == (200, {key: True})
+
+
+def test_a_path_or_a_method_that_nobody_has_is_one_sentence(server: ServerProcess) -> None:
+    nothing = ask(server.http_address, "/nothing/here")
+    assert (nothing.status, nothing.json()) == (404, {"error": "there is nothing at /nothing/here"})
+    wrong = ask(server.http_address, "/healthz", "DELETE")
+    assert (wrong.status, wrong.json()) == (405, {"error": "/healthz does not take DELETE"})
+    assert wrong.headers["allow"]
+
+
+def test_without_models_it_is_live_and_says_why_it_is_not_ready(tmp_path: Path) -> None:
+    server = ServerProcess(tmp_path)
+    try:
+        assert ask(server.http_address, "/healthz/live").status == 200
+        answer = ask(server.http_address, "/healthz/ready")
+        assert (answer.status, answer.json()) == (503, {"ready": False, "reason": "no model serves"})
+    finally:
+        server.stop()
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_draining_server_says_so_until_its_port_closes(models: Path, engine: str, workers: int) -> None:
+    flags = ("--engine", engine, "--workers", str(workers), "--drain-delay", "1")
+    with running(models, *flags) as server:
+        assert ask(server.http_address, "/healthz/ready").status == 200
+        server.signal(signal.SIGTERM)
+        end = time.monotonic() + START_SECONDS
+        while (answer := ask(server.http_address, "/healthz/ready")).status == 200:
+            assert time.monotonic() < end
+        assert answer.json() == {"ready": False, "reason": "the server is stopping"}
+        assert ask(server.http_address, "/healthz/live").status == 200
+        assert server.wait() == 0
+        with pytest.raises(ConnectionRefusedError):
+            ask(server.http_address, "/healthz/live")
+
+
+def test_a_taken_port_is_one_clear_sentence(models: Path, engine: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        result = serve(models, "--port", 0, "--engine", engine, "--http-port", port)
+    assert result.returncode == 1
+    assert f"cannot listen on 127.0.0.1, port {port}: address already in use" in error_of(result)
+    assert "--no-http" in error_of(result)
+
+
+def test_it_can_be_left_out(models: Path) -> None:
+    with running(models, "--no-http") as server:
+        assert server.http_address == "off"
