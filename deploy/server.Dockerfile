@@ -1,15 +1,19 @@
 # The server image. From the repository's root:
 #   docker build -f deploy/server.Dockerfile -t conveyor-server .
 #
-# BASE     a Python 3.11+ image with pip and venv; both stages use it
-# RUNTIME  cpu or cuda: which ONNX Runtime
-# ENGINE   grpcio (small) or envoy (faster for small networks, about 100 MB more)
+# BASE               a Python 3.11+ image with pip and venv; every stage uses it
+# RUNTIME            cpu or cuda: which ONNX Runtime
+# ENGINE             grpcio (small, runs everywhere) or envoy (faster for small networks, about 100 MB more)
+# SOURCE_DATE_EPOCH  the time, in seconds, that every file gets: equal sources give equal layers
+#
+# The bill of materials alone (CycloneDX JSON): --target bill, which holds the one file /conveyor.cdx.json.
 ARG BASE=docker.io/library/python:3.11-slim-bookworm
 
 FROM ${BASE} AS build
 ARG RUNTIME=cpu
 ARG ENGINE=grpcio
-ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
+ARG SOURCE_DATE_EPOCH=1767225600
+ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore PYTHONDONTWRITEBYTECODE=1
 WORKDIR /source
 COPY pyproject.toml constraints.txt README.md LICENSE ./
 COPY proto proto
@@ -17,28 +21,47 @@ COPY trainer trainer
 COPY exporter exporter
 COPY server server
 COPY clients clients
-# pip works from outside: the environment that is copied holds neither pip nor a compiler.
+# pip works from outside: the environment that is copied holds neither pip nor a compiler. Bytecode is named by its
+# source's digest, not by a time, and is there because a read-only container cannot write it later.
 RUN python3 -m venv --without-pip /opt/conveyor \
- && EXTRAS="server,${RUNTIME}$(test "${ENGINE}" = envoy && echo ,envoy || true)" \
- && python3 -m pip --python /opt/conveyor/bin/python install --quiet -c constraints.txt ".[${EXTRAS}]"
+ && EXTRAS="server,tracing,${RUNTIME}$(test "${ENGINE}" = envoy && echo ,envoy || true)" \
+ && python3 -m pip --python /opt/conveyor/bin/python install --quiet --no-compile -c constraints.txt ".[${EXTRAS}]" \
+ && /opt/conveyor/bin/python -m compileall -q --invalidation-mode unchecked-hash /opt/conveyor/lib \
+ && find /opt/conveyor -exec touch --no-dereference --date "@${SOURCE_DATE_EPOCH}" {} +
 
-FROM ${BASE}
+FROM build AS inventory
+RUN python3 -m venv /opt/cyclonedx \
+ && /opt/cyclonedx/bin/pip install --quiet 'cyclonedx-bom==7.5.0' \
+ && /opt/cyclonedx/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible \
+      --output-file /conveyor.cdx.json /opt/conveyor/bin/python
+
+FROM scratch AS bill
+COPY --from=inventory /conveyor.cdx.json /conveyor.cdx.json
+
+FROM ${BASE} AS server
+ARG RUNTIME=cpu
 ARG ENGINE=grpcio
 LABEL org.opencontainers.image.title="conveyor-server" \
       org.opencontainers.image.description="Serves proved ONNX image classifiers over gRPC in dynamic batches" \
-      org.opencontainers.image.licenses="Apache-2.0"
+      org.opencontainers.image.licenses="Apache-2.0" \
+      conveyor.runtime="${RUNTIME}" \
+      conveyor.engine="${ENGINE}"
 COPY --from=build /opt/conveyor /opt/conveyor
 # In a container every interface is the container's own. The drain delay gives load balancers time to look away.
+# The device is the one that the image was made for: a CUDA image without a GPU says so and ends, never on the CPU.
+# The NVIDIA variables let the container runtime hand a GPU in; without one they mean nothing.
 ENV PATH=/opt/conveyor/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
     CONVEYOR_SERVE_HOST=0.0.0.0 \
     CONVEYOR_SERVE_ENGINE=${ENGINE} \
-    CONVEYOR_SERVE_DRAIN_DELAY=5
+    CONVEYOR_SERVE_DEVICE=${RUNTIME} \
+    CONVEYOR_SERVE_DRAIN_DELAY=5 \
+    NVIDIA_VISIBLE_DEVICES=all \
+    NVIDIA_DRIVER_CAPABILITIES=compute,utility
 USER 65532:65532
-EXPOSE 8001
+EXPOSE 8001 8002
 STOPSIGNAL SIGTERM
-HEALTHCHECK --interval=5s --timeout=3s --start-period=20s --retries=3 \
-  CMD ["python", "-c", "import sys; from conveyor_client import Client; sys.exit(not Client('127.0.0.1:8001', timeout=2).ready())"]
+HEALTHCHECK --interval=5s --timeout=4s --start-period=20s --retries=3 CMD ["python", "-m", "conveyor_client.probe"]
 ENTRYPOINT ["conveyor", "serve"]
 CMD ["/models"]

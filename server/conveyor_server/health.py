@@ -5,6 +5,7 @@
 | "" or a service    | not draining, and every required model serves (none required: at least one model serves,  |
 |                    | but with explicit model control, where models come later, none need serve)                |
 | a model's name     | not draining, and a version of it serves                                                  |
+| this service's own | always: the process answers, which is what a liveness probe wants to know                 |
 | with workers       | as above, but none before all of them are ready                                           |
 | anything else      | never: Check answers NOT_FOUND, Watch says SERVICE_UNKNOWN and goes on                    |
 """
@@ -96,7 +97,9 @@ class Health:
         return self.status("") == Status.SERVING
 
     def status(self, service: str) -> int:
-        """The state of the whole server or of one model; SERVICE_UNKNOWN for any other name."""
+        """The state of the whole server, of one model or of this service; SERVICE_UNKNOWN for any other name."""
+        if service == SERVICE:
+            return Status.SERVING
         if service in WHOLE_SERVER:
             ready = self.is_complete
         elif any(entry.name == service for entry in self._repository.entries()):

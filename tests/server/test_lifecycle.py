@@ -145,6 +145,7 @@ def test_an_empty_repository_starts_not_ready_and_says_so(tmp_path: Path) -> Non
     try:
         server.wait_for_log("not ready .* holds no model that can be served")
         assert server.health() == NOT_SERVING
+        assert server.health("grpc.health.v1.Health") == SERVING, "it lives"
     finally:
         assert server.stop() == 0
 
@@ -189,6 +190,7 @@ def test_load_through_sigterm_loses_nothing(tmp_path: Path) -> None:
     server.signal()
     time.sleep(0.25)
     assert server.health() == NOT_SERVING
+    assert server.health("grpc.health.v1.Health") == SERVING, "it lives until it has drained"
     assert answered[0] > before, "it serves on while its health says no"
     assert server.wait() == 0
     go_on = False
