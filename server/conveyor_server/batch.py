@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,9 @@ import numpy.typing as npt
 Rows = npt.NDArray[Any]
 
 DEFAULT_PRIORITY: Final = 2
+# The server's own work, such as copies for a version on trial: behind every caller's, never in a caller's batch, and
+# in no statistics of requests.
+BACKGROUND_PRIORITY: Final = 4
 
 
 # Outcome and Segment are made for every request: tuples, because a frozen dataclass takes three times as long to make.
@@ -112,6 +115,11 @@ class Batch:
     segments: Sequence[Segment]
     size: int
 
+    @property
+    def is_background(self) -> bool:
+        """Whether it is the server's own work."""
+        return self.segments[0].request.priority == BACKGROUND_PRIORITY
+
     def merge(self) -> Rows:
         """All rows in one array, in the order of the segments."""
         parts = [segment.rows for segment in self.segments]
@@ -128,6 +136,13 @@ class Batch:
             parts.append(output[start:stop])
             start = stop
         return parts
+
+
+class Observer(Protocol):
+    """Looks at callers' batches, in the event loop's thread, once their answers are found. Must be quick."""
+
+    def observe(self, batch: Batch, output: Rows | None, compute_seconds: float) -> None:
+        """The batch gave this output (rows, values); None where its run failed, and its requests with it."""
 
 
 def bucket_for(size: int, buckets: Sequence[int]) -> int:

@@ -14,7 +14,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from conveyor_server.batch import DEFAULT_PRIORITY, Batch, Outcome, PendingRequest, Rows, Segment
+from conveyor_server.batch import (
+    BACKGROUND_PRIORITY,
+    DEFAULT_PRIORITY,
+    Batch,
+    Observer,
+    Outcome,
+    PendingRequest,
+    Rows,
+    Segment,
+)
 from conveyor_server.deadlines import DeadlineWatch
 from conveyor_server.errors import ErrorKind, ServingError
 from conveyor_server.instance import BatchResult, Instance
@@ -52,6 +61,7 @@ class Batcher:
     ) -> None:
         # Batches and answered requests are counted here, failed requests by whoever submits them.
         self.statistics = Statistics()
+        self.observer: Observer | None = None
         self._limits = limits
         self._instances = instances
         self._free = list(instances)
@@ -190,12 +200,17 @@ class Batcher:
             if request.deadline is not None and request.deadline <= now:
                 self._expire(request)
                 continue
+            alone = request.priority == BACKGROUND_PRIORITY
+            if alone and segments:
+                break
             segment = request.take(most - size)
             request.taken_at = now
             segments.append(segment)
             size += segment.size
             if segment.stop == len(request.rows):
                 queue.remove(request)
+            if alone:
+                break
         self._queued_rows -= size
         return Batch(segments=segments, size=size)
 
@@ -213,6 +228,7 @@ class Batcher:
             log.error("a batch of %d rows failed", batch.size, exc_info=error)
             for segment in batch.segments:
                 self._fail(segment.request, _failed())
+            self._observe(batch, None, result.compute_seconds)
             return
         answered = []
         for segment, output in zip(batch.segments, outputs, strict=True):
@@ -221,8 +237,14 @@ class Batcher:
             if outcome is not None and not request.reply.done():
                 request.reply.set_result(outcome)
                 answered.append(request)
-        self.statistics.add_batch(batch.size, result.compute_seconds)
-        self.statistics.add_answered(answered, result.compute_seconds, self._clock())
+        if not batch.is_background:
+            self.statistics.add_batch(batch.size, result.compute_seconds)
+            self.statistics.add_answered(answered, result.compute_seconds, self._clock())
+        self._observe(batch, result.output, result.compute_seconds)
+
+    def _observe(self, batch: Batch, output: Rows | None, compute_seconds: float) -> None:
+        if self.observer is not None and not batch.is_background:
+            self.observer.observe(batch, output, compute_seconds)
 
     def _expire(self, request: PendingRequest) -> None:
         self._fail(request, _late(request))

@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from typing import Final
 
-from conveyor_server.batch import DEFAULT_PRIORITY, PendingRequest
+from conveyor_server.batch import BACKGROUND_PRIORITY, DEFAULT_PRIORITY, PendingRequest
 
 # 1 goes first. A request of a lower priority waits for as long as there are others, or until its deadline.
 PRIORITIES: Final = (1, DEFAULT_PRIORITY, 3)
@@ -16,7 +16,9 @@ class RequestQueue:
     """An ordered set per priority: requests leave at the front, and who gives up leaves from anywhere, at no cost."""
 
     def __init__(self) -> None:
-        self._by_priority: dict[int, OrderedDict[PendingRequest, None]] = {p: OrderedDict() for p in PRIORITIES}
+        self._by_priority: dict[int, OrderedDict[PendingRequest, None]] = {
+            priority: OrderedDict() for priority in (*PRIORITIES, BACKGROUND_PRIORITY)
+        }
         self._length = 0
 
     def __len__(self) -> int:

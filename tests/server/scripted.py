@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from conveyor_server.batch import Batch, Outcome, Rows
+from conveyor_server.batch import DEFAULT_PRIORITY, Batch, Outcome, Rows
 from conveyor_server.batcher import QUIET_TURNS, Batcher, BatchLimits
 from conveyor_server.instance import BatchResult, Done
 
@@ -55,13 +55,15 @@ class Bench:
         clock = self.loop.time if real_clock else self.clock
         self.batcher = Batcher(limits, [self.instance], self.loop, clock)
 
-    def submit(self, first: int, count: int = 1, deadline: float | None = None) -> "asyncio.Task[Outcome]":
+    def submit(
+        self, first: int, count: int = 1, deadline: float | None = None, priority: int = DEFAULT_PRIORITY
+    ) -> "asyncio.Task[Outcome]":
         """A caller with rows numbered from `first` on."""
 
         async def call() -> Outcome:
             self.batcher.admit(count)
             rows = np.arange(first, first + count, dtype=np.float32).reshape(count, 1)
-            return await self.batcher.run(rows, deadline)
+            return await self.batcher.run(rows, deadline, priority)
 
         return asyncio.create_task(call())
 

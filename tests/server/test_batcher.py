@@ -6,7 +6,7 @@ import random
 import numpy as np
 import pytest
 
-from conveyor_server.batch import Outcome
+from conveyor_server.batch import BACKGROUND_PRIORITY, Batch, Outcome, Rows
 from conveyor_server.errors import ErrorKind, ServingError
 from tests.server.scripted import Bench, doubled, in_loop
 
@@ -276,3 +276,29 @@ async def random_traffic(bench: Bench, chance: random.Random) -> tuple[Callers, 
             await bench.settle()
     await bench.settle()
     return stay, gone
+
+
+@in_loop
+async def test_the_servers_own_work_shares_no_batch_and_waits_behind_callers() -> None:
+    bench = Bench(batch=4)
+    seen: list[int] = []
+
+    class Seen:
+        def observe(self, batch: Batch, output: "Rows | None", compute_seconds: float) -> None:
+            seen.append(-1 if output is None else batch.size)
+
+    bench.batcher.observer = Seen()
+    first = bench.submit(0)
+    await bench.settle()
+    own = [bench.submit(index, priority=BACKGROUND_PRIORITY) for index in (100, 200)]
+    caller = bench.submit(1)
+    failing = bench.submit(2, count=4)
+    await bench.settle()
+    for output in (None, None, ValueError("this run fails"), None, None):
+        bench.instance.finish(output)
+    outcomes = await asyncio.gather(first, caller, *own)
+    assert [doubled(outcome) for outcome in outcomes] == [[0], [1], [100], [200]]
+    with pytest.raises(ServingError):
+        await failing
+    assert seen == [1, 4, -1]
+    assert bench.batcher.statistics.success.count == 1 + 1
