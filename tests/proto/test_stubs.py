@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from google.protobuf import descriptor_pb2
 
-from conveyor.v1 import classifier_pb2, model_pb2
+from conveyor.v1 import admin_pb2, classifier_pb2, model_pb2
 
 ROOT = Path(__file__).parents[2]
 PROTO = ROOT / "proto"
@@ -28,7 +28,7 @@ def test_committed_stubs_are_current(tmp_path: Path) -> None:
 
 def _current() -> descriptor_pb2.FileDescriptorSet:
     files = descriptor_pb2.FileDescriptorSet()
-    for module in (model_pb2, classifier_pb2):
+    for module in (model_pb2, classifier_pb2, admin_pb2):
         module.DESCRIPTOR.CopyToProto(files.file.add())
     return files
 

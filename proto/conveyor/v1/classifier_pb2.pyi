@@ -374,23 +374,70 @@ class GetModelResponse(google.protobuf.message.Message):
     STATUS_FIELD_NUMBER: builtins.int
     CONTRACT_FIELD_NUMBER: builtins.int
     GOLDEN_SAMPLES_FIELD_NUMBER: builtins.int
+    DRIFT_FIELD_NUMBER: builtins.int
     @property
     def status(self) -> Global___ModelStatus: ...
     @property
     def contract(self) -> conveyor.v1.model_pb2.ModelContract: ...
     @property
     def golden_samples(self) -> conveyor.v1.model_pb2.GoldenSamples: ...
+    @property
+    def drift(self) -> Global___Drift:
+        """What is served, beside what the contract says of training; unset without a contract, or where nothing was served."""
+
     def __init__(
         self,
         *,
         status: Global___ModelStatus | None = ...,
         contract: conveyor.v1.model_pb2.ModelContract | None = ...,
         golden_samples: conveyor.v1.model_pb2.GoldenSamples | None = ...,
+        drift: Global___Drift | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["contract", b"contract", "golden_samples", b"golden_samples", "status", b"status"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["contract", b"contract", "golden_samples", b"golden_samples", "status", b"status"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["contract", b"contract", "drift", b"drift", "golden_samples", b"golden_samples", "status", b"status"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["contract", b"contract", "drift", b"drift", "golden_samples", b"golden_samples", "status", b"status"]) -> None: ...
 
 Global___GetModelResponse: typing_extensions.TypeAlias = GetModelResponse
+
+@typing.final
+class Drift(google.protobuf.message.Message):
+    """What was served, beside what the model was trained on: sums over a window that forgets, over all workers."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    ROWS_FIELD_NUMBER: builtins.int
+    WINDOW_ROWS_FIELD_NUMBER: builtins.int
+    CHANNEL_MEAN_SHIFT_FIELD_NUMBER: builtins.int
+    CHANNEL_DEVIATION_RATIO_FIELD_NUMBER: builtins.int
+    CLASS_DISTANCE_FIELD_NUMBER: builtins.int
+    CONFIDENCE_DISTANCE_FIELD_NUMBER: builtins.int
+    rows: builtins.int
+    """Rows looked at since the version was loaded, and their weight in the window."""
+    window_rows: builtins.float
+    class_distance: builtins.float
+    """Half the sum of the absolute differences between the shares of the classes as predicted and as trained; 0 to 1."""
+    confidence_distance: builtins.float
+    """The same over ten bins of the highest probability."""
+    @property
+    def channel_mean_shift(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.float]:
+        """Per channel: how far the mean of the pixels (0 to 1) has moved, in standard deviations of the training images, and
+        the standard deviation over that of the training images.
+        """
+
+    @property
+    def channel_deviation_ratio(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.float]: ...
+    def __init__(
+        self,
+        *,
+        rows: builtins.int = ...,
+        window_rows: builtins.float = ...,
+        channel_mean_shift: collections.abc.Iterable[builtins.float] | None = ...,
+        channel_deviation_ratio: collections.abc.Iterable[builtins.float] | None = ...,
+        class_distance: builtins.float = ...,
+        confidence_distance: builtins.float = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["channel_deviation_ratio", b"channel_deviation_ratio", "channel_mean_shift", b"channel_mean_shift", "class_distance", b"class_distance", "confidence_distance", b"confidence_distance", "rows", b"rows", "window_rows", b"window_rows"]) -> None: ...
+
+Global___Drift: typing_extensions.TypeAlias = Drift
 
 @typing.final
 class ListModelsRequest(google.protobuf.message.Message):
