@@ -26,7 +26,7 @@ COPY clients clients
 RUN python3 -m venv --without-pip /opt/conveyor \
  && EXTRAS="server,tracing,${RUNTIME}$(test "${ENGINE}" = envoy && echo ,envoy || true)" \
  && python3 -m pip --python /opt/conveyor/bin/python install --quiet --no-compile -c constraints.txt ".[${EXTRAS}]" \
- && /opt/conveyor/bin/python -m compileall -q --invalidation-mode unchecked-hash /opt/conveyor/lib \
+ && /opt/conveyor/bin/python -m compileall -q -x /tests/ --invalidation-mode unchecked-hash /opt/conveyor/lib \
  && find /opt/conveyor -exec touch --no-dereference --date "@${SOURCE_DATE_EPOCH}" {} +
 
 FROM build AS inventory
