@@ -54,6 +54,7 @@ class Caller:
     deadline: float | None = None
     peer: str = "ipv4:127.0.0.1:1"
     metadata: Mapping[str, str | bytes] = field(default_factory=dict)
+    certificate_name: str | None = None
 
     def add_trailing_metadata(self, key: str, value: str) -> None:
         """Nobody reads it."""

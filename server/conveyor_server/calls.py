@@ -8,6 +8,7 @@ its own way of ending a call. A call that its caller cancelled reaches the handl
 from __future__ import annotations
 
 import logging
+import re
 import secrets
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing
@@ -17,11 +18,15 @@ from typing import Any, Protocol
 from google.protobuf.message import DecodeError, Message
 
 from conveyor_server.errors import ErrorKind, ServingError
+from conveyor_server.groups import Group
 from conveyor_server.statuses import Code, CodeTable
 
 log = logging.getLogger(__name__)
 
 RETRY_KEY = "grpc-retry-pushback-ms"
+# What a caller calls its call; sent back with the answer.
+REQUEST_ID_KEY = "x-request-id"
+_REQUEST_ID = re.compile(r"[!-~]{1,128}")
 
 
 class CallContext(Protocol):
@@ -38,6 +43,10 @@ class CallContext(Protocol):
     @property
     def metadata(self) -> Mapping[str, str | bytes]:
         """The call's metadata; of a repeated key the last value."""
+
+    @property
+    def certificate_name(self) -> str | None:
+        """Whom the caller's certificate names, once it is verified; None for a caller without one."""
 
     def add_trailing_metadata(self, key: str, value: str) -> None:
         """Adds a pair to what is sent after the answer."""
@@ -68,6 +77,23 @@ UnaryHandler = Callable[[Any, CallContext], Awaitable[Response]]
 StreamHandler = Callable[[AsyncIterator[Any], CallContext], AsyncGenerator[Response, None]]
 
 
+# Waits until the next message of a stream may be read.
+Pace = Callable[[], Awaitable[None]]
+# Looks at a call before anything of it is parsed. Raises ServingError for a caller who may not come in; gives the pace
+# at which the messages of a stream are read, or None where it does not matter. See `doors/`.
+Guard = Callable[[CallContext], Pace | None]
+
+
+class Watch(Protocol):
+    """Whoever looks at a method's calls answers them in its place, and has the method answer; see `tracing/`."""
+
+    async def answer_unary(self, payload: bytes, context: CallContext) -> bytes:
+        """As the function of that name."""
+
+    def answer_stream(self, payloads: AsyncIterator[bytes], context: CallContext) -> AsyncGenerator[bytes, None]:
+        """As the function of that name."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class UnaryMethod:
     """One message in, one out."""
@@ -75,6 +101,10 @@ class UnaryMethod:
     handler: UnaryHandler
     request_type: type[Message]
     codes: CodeTable
+    # Closed where nothing else is said.
+    group: Group = Group.ADMIN
+    guard: Guard | None = None
+    watch: Watch | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,6 +114,10 @@ class StreamMethod:
     handler: StreamHandler
     request_type: type[Message]
     codes: CodeTable
+    # Closed where nothing else is said.
+    group: Group = Group.ADMIN
+    guard: Guard | None = None
+    watch: Watch | None = None
 
 
 Method = UnaryMethod | StreamMethod
@@ -103,7 +137,11 @@ class CallError(Exception):
 
 async def answer_unary(method: UnaryMethod, payload: bytes, context: CallContext) -> bytes:
     """Parses, handles, serialises. Raises nothing but CallError and the task's own cancellation."""
+    if method.watch is not None:
+        return await method.watch.answer_unary(payload, context)
     try:
+        if method.guard is not None:
+            method.guard(context)
         request = method.request_type.FromString(payload)
         response = await method.handler(request, context)
         return response.SerializeToString()
@@ -115,8 +153,16 @@ async def answer_stream(
     method: StreamMethod, payloads: AsyncIterator[bytes], context: CallContext
 ) -> AsyncGenerator[bytes, None]:
     """Yields the serialised answers. Raises nothing but CallError and the task's own cancellation."""
+    if method.watch is not None:
+        async with aclosing(method.watch.answer_stream(payloads, context)) as watched:
+            async for answer in watched:
+                yield answer
+        return
     parse = method.request_type.FromString
     try:
+        pace = None if method.guard is None else method.guard(context)
+        if pace is not None:
+            payloads = _paced(payloads, pace)
         requests = (parse(payload) async for payload in payloads)
         async with aclosing(method.handler(requests, context)) as responses:
             async for response in responses:
@@ -126,6 +172,17 @@ async def answer_stream(
         raise
     except Exception as error:
         raise failure_of(error, method) from error
+
+
+async def _paced(payloads: AsyncIterator[bytes], pace: Pace) -> AsyncGenerator[bytes, None]:
+    async for payload in payloads:
+        await pace()
+        yield payload
+
+
+def is_request_id(value: str) -> bool:
+    """Whether it can be sent back, and logged, as it is: up to 128 visible ASCII characters."""
+    return _REQUEST_ID.fullmatch(value) is not None
 
 
 def failure_of(error: Exception, method: Method) -> CallError:

@@ -19,6 +19,7 @@ from grpc_health.v1 import health_pb2
 
 from conveyor_server.calls import CallContext, MethodTable, StreamMethod, UnaryMethod
 from conveyor_server.errors import ErrorKind, ServingError
+from conveyor_server.groups import Group
 from conveyor_server.inference import SERVICE as INFERENCE_SERVICE
 from conveyor_server.repository import Repository
 from conveyor_server.service import SERVICE as CLASSIFIER_SERVICE
@@ -45,8 +46,12 @@ class Health:
         """The handlers by the full paths of their methods."""
         request_type = health_pb2.HealthCheckRequest
         return {
-            f"/{SERVICE}/Check": UnaryMethod(handler=self.check, request_type=request_type, codes=CONVEYOR_CODES),
-            f"/{SERVICE}/Watch": StreamMethod(handler=self.watch, request_type=request_type, codes=CONVEYOR_CODES),
+            f"/{SERVICE}/Check": UnaryMethod(
+                handler=self.check, request_type=request_type, codes=CONVEYOR_CODES, group=Group.HEALTH
+            ),
+            f"/{SERVICE}/Watch": StreamMethod(
+                handler=self.watch, request_type=request_type, codes=CONVEYOR_CODES, group=Group.HEALTH
+            ),
         }
 
     def publish(self) -> None:

@@ -13,6 +13,7 @@ from google.protobuf.descriptor import FileDescriptor
 from grpc_reflection.v1alpha import reflection_pb2 as pb
 
 from conveyor_server.calls import CallContext, MethodTable, StreamMethod
+from conveyor_server.groups import Group
 from conveyor_server.statuses import CONVEYOR_CODES, Code
 
 SERVICES = ("grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection")
@@ -30,7 +31,9 @@ class Reflection:
 
     def methods(self) -> MethodTable:
         """The handler by the full paths of its methods."""
-        method = StreamMethod(handler=self.info, request_type=pb.ServerReflectionRequest, codes=CONVEYOR_CODES)
+        method = StreamMethod(
+            handler=self.info, request_type=pb.ServerReflectionRequest, codes=CONVEYOR_CODES, group=Group.INFERENCE
+        )
         return {f"/{service}/ServerReflectionInfo": method for service in SERVICES}
 
     async def info(

@@ -12,6 +12,7 @@ from conveyor_server.answers import ClassifyAnswers, StreamAnswers, write_error
 from conveyor_server.calls import CallContext, MethodTable, Response, StreamMethod, UnaryMethod, known_error
 from conveyor_server.errors import ErrorKind, ServingError
 from conveyor_server.gate import Gate, stopping
+from conveyor_server.groups import Group
 from conveyor_server.per_model import PerModel
 from conveyor_server.repository import Repository
 from conveyor_server.statuses import CONVEYOR_CODES
@@ -52,15 +53,19 @@ class ClassifierService:
 
     def methods(self) -> MethodTable:
         """The handlers by the full paths of their methods."""
-        codes = CONVEYOR_CODES
+        codes, group = CONVEYOR_CODES, Group.INFERENCE
         return {
-            f"/{SERVICE}/Classify": UnaryMethod(handler=self.classify, request_type=pb.ClassifyRequest, codes=codes),
-            f"/{SERVICE}/ClassifyStream": StreamMethod(
-                handler=self.classify_stream, request_type=pb.ClassifyStreamRequest, codes=codes
+            f"/{SERVICE}/Classify": UnaryMethod(
+                handler=self.classify, request_type=pb.ClassifyRequest, codes=codes, group=group
             ),
-            f"/{SERVICE}/GetModel": UnaryMethod(handler=self.get_model, request_type=pb.GetModelRequest, codes=codes),
+            f"/{SERVICE}/ClassifyStream": StreamMethod(
+                handler=self.classify_stream, request_type=pb.ClassifyStreamRequest, codes=codes, group=group
+            ),
+            f"/{SERVICE}/GetModel": UnaryMethod(
+                handler=self.get_model, request_type=pb.GetModelRequest, codes=codes, group=group
+            ),
             f"/{SERVICE}/ListModels": UnaryMethod(
-                handler=self.list_models, request_type=pb.ListModelsRequest, codes=codes
+                handler=self.list_models, request_type=pb.ListModelsRequest, codes=codes, group=group
             ),
         }
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, CliPositionalArg
 
+from conveyor_server.log_format import LogFormat
 from conveyor_server.version_policy import parse_policy
 
 MIB = 1024 * 1024
@@ -32,6 +34,53 @@ class ServerSettings(BaseSettings):
         ge=0,
         le=65535,
         description="HTTP port; 0 takes a free one and prints it, and is the default where --port is 0.",
+    )
+    tls_certificate: Path | None = Field(
+        None, description="PEM file with the server's certificate chain: serve over TLS. Read again when it changes."
+    )
+    tls_key: Path | None = Field(None, description="PEM file with the key of --tls-certificate, without a passphrase.")
+    tls_client_ca: Path | None = Field(
+        None, description="PEM file with the authorities whose certificates callers show (mutual TLS)."
+    )
+    tls_client_auth: Literal["require", "optional"] = Field(
+        "require",
+        description="With --tls-client-ca. require: no caller without a certificate. optional: without one a caller "
+        "needs a token (engine envoy only).",
+    )
+    http_tls: Literal["same", "server", "off"] = Field(
+        "same",
+        description="The HTTP port with --tls-certificate. same: as gRPC. server: TLS, without asking for the "
+        "caller's certificate. off: plain, for probes on a network of their own.",
+    )
+    inference_token_file: Path | None = Field(
+        None, description="File with the tokens that open inference, one a line. Read again when it changes."
+    )
+    admin_token_file: Path | None = Field(
+        None, description="File with the tokens that open everything, administration included, one a line."
+    )
+    metrics_token_file: Path | None = Field(
+        None, description="File with the tokens that open metrics and statistics, one a line."
+    )
+    rate_limit: float = Field(
+        0.0, ge=0.0, description="Calls, or messages of a stream, a second that one caller may send; 0 for any number."
+    )
+    rate_burst: int = Field(
+        0, ge=0, description="Calls that one caller may send at once under --rate-limit; 0 for a second's worth."
+    )
+    max_concurrent_streams: int = Field(
+        10_000, ge=1, description="Calls at a time on one connection; further ones wait at the caller."
+    )
+    max_connections: int = Field(
+        50_000, ge=1, description="Connections at a time on each port; further ones are closed."
+    )
+    image_formats: str = Field(
+        "png,jpeg,webp,bmp",
+        description="Formats of encoded images that are decoded, of png, jpeg, webp, bmp, gif and tiff.",
+    )
+    allow_custom_operators: list[Path] = Field(
+        default_factory=list,
+        description="Library of ONNX operators that models may use; it runs with all rights of the server. May be "
+        "given several times.",
     )
     device: Literal["auto", "cpu", "cuda"] = Field(
         "auto", description="Where models run. auto: CUDA where it is usable, else CPU. cuda: refuse to start without."
@@ -95,6 +144,29 @@ class ServerSettings(BaseSettings):
         False, description="Let GetModel return golden samples, which may be real training images."
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
+    log_format: LogFormat = Field("text", description="text: lines for people. json: one JSON object a line.")
+    log_sample_rate: float = Field(
+        0.0,
+        ge=0.0,
+        le=1.0,
+        description="Share of the calls that are logged, 0 to 1; above 0 also each that fails, 10 a second per code.",
+    )
+    otlp_endpoint: str | None = Field(
+        None, description="OpenTelemetry collector that traces are sent to (OTLP over gRPC), as http://HOST:4317."
+    )
+    trace_sample_rate: float = Field(
+        0.01,
+        ge=0.0,
+        le=1.0,
+        description="Share of the calls that are traced, 0 to 1, where the caller's own trace does not say.",
+    )
+
+    @field_validator("otlp_endpoint")
+    @classmethod
+    def _is_endpoint(cls, endpoint: str | None) -> str | None:
+        if endpoint is not None and re.fullmatch(r"https?://[^\s/]+/?", endpoint) is None:
+            raise ValueError(f"{endpoint!r} is not an address as http://localhost:4317")
+        return endpoint
 
     @field_validator("version_policy")
     @classmethod

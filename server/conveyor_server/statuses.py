@@ -23,6 +23,7 @@ class Code(enum.IntEnum):
     UNIMPLEMENTED = 12
     INTERNAL = 13
     UNAVAILABLE = 14
+    UNAUTHENTICATED = 16
 
 
 CodeTable = Mapping[ErrorKind, Code]
@@ -36,7 +37,9 @@ CONVEYOR_CODES: Final[CodeTable] = {
     ErrorKind.DEADLINE_PASSED: Code.DEADLINE_EXCEEDED,
     ErrorKind.STOPPING: Code.UNAVAILABLE,
     ErrorKind.CANCELLED: Code.CANCELLED,
+    ErrorKind.UNAUTHENTICATED: Code.UNAUTHENTICATED,
     ErrorKind.FORBIDDEN: Code.PERMISSION_DENIED,
+    ErrorKind.TOO_OFTEN: Code.RESOURCE_EXHAUSTED,
     ErrorKind.UNSUPPORTED: Code.UNIMPLEMENTED,
     ErrorKind.MODEL_FAILED: Code.INTERNAL,
     ErrorKind.INTERNAL: Code.INTERNAL,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any, NoReturn
 
@@ -11,6 +11,7 @@ import grpc
 from grpc import aio
 
 from conveyor_server.calls import (
+    REQUEST_ID_KEY,
     CallError,
     Method,
     MethodTable,
@@ -18,10 +19,14 @@ from conveyor_server.calls import (
     UnaryMethod,
     answer_stream,
     answer_unary,
+    is_request_id,
 )
 from conveyor_server.listening import Listening, ensure_free
 
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
+
+# What a verified certificate says of its owner, the best name first.
+_CERTIFICATE_NAMES = ("peer_uri", "peer_dns", "x509_common_name", "x509_subject", "x509_pem_cert")
 
 ServicerContext = aio.ServicerContext[bytes, bytes]
 
@@ -77,8 +82,10 @@ def _adapt(method: Method) -> grpc.RpcMethodHandler[Any, Any]:
 
 def _unary(method: UnaryMethod) -> Callable[[bytes, ServicerContext], Awaitable[bytes]]:
     async def behaviour(payload: bytes, servicer_context: ServicerContext) -> bytes:
+        context = GrpcioContext(servicer_context)
+        context.send_request_id_back()
         try:
-            return await answer_unary(method, payload, GrpcioContext(servicer_context))
+            return await answer_unary(method, payload, context)
         except CallError as failure:
             await _end(servicer_context, failure)
 
@@ -87,8 +94,10 @@ def _unary(method: UnaryMethod) -> Callable[[bytes, ServicerContext], Awaitable[
 
 def _stream(method: StreamMethod) -> Callable[[AsyncIterator[bytes], ServicerContext], Awaitable[None]]:
     async def behaviour(payloads: AsyncIterator[bytes], servicer_context: ServicerContext) -> None:
+        context = GrpcioContext(servicer_context)
+        context.send_request_id_back()
         try:
-            async with aclosing(answer_stream(method, payloads, GrpcioContext(servicer_context))) as responses:
+            async with aclosing(answer_stream(method, payloads, context)) as responses:
                 async for response in responses:
                     await servicer_context.write(response)
         except CallError as failure:
@@ -98,7 +107,8 @@ def _stream(method: StreamMethod) -> Callable[[AsyncIterator[bytes], ServicerCon
 
 
 async def _end(servicer_context: ServicerContext, failure: CallError) -> NoReturn:
-    await servicer_context.abort(_CODES[failure.code], failure.message, failure.trailing_metadata)
+    trailing = (*servicer_context.trailing_metadata(), *failure.trailing_metadata)
+    await servicer_context.abort(_CODES[failure.code], failure.message, trailing)
 
 
 class GrpcioContext:
@@ -124,6 +134,19 @@ class GrpcioContext:
     def metadata(self) -> Mapping[str, str | bytes]:
         """The call's metadata."""
         return dict(self._context.invocation_metadata() or ())
+
+    @property
+    def certificate_name(self) -> str | None:
+        """Whom the caller's certificate names: its first URI or DNS name, else its subject."""
+        known: Mapping[str, Sequence[bytes]] = self._context.auth_context()
+        return next((known[key][0].decode("utf-8", "replace") for key in _CERTIFICATE_NAMES if known.get(key)), None)
+
+    def send_request_id_back(self) -> None:
+        """What the caller calls its call goes back with the answer, whatever that is."""
+        for key, value in self._context.invocation_metadata() or ():
+            if key == REQUEST_ID_KEY and is_request_id(value):
+                self._context.set_trailing_metadata(((key, value),))
+                return
 
     def add_trailing_metadata(self, key: str, value: str) -> None:
         """Adds a pair to the trailing metadata."""

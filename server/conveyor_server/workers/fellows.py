@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from google.protobuf.message import Message
@@ -35,9 +36,7 @@ class Fellows:
             method = methods[path]
             assert isinstance(method, UnaryMethod)
             self._own[path] = method
-            shared[path] = UnaryMethod(
-                handler=_Everywhere(self, path), request_type=method.request_type, codes=method.codes
-            )
+            shared[path] = replace(method, handler=_Everywhere(self, path))
         return {**methods, **shared}
 
     async def answer(self, path: str, payload: bytes) -> bytes:
@@ -87,6 +86,7 @@ class _NoCall:
     deadline: float | None = None
     peer = "another worker"
     metadata: Mapping[str, str | bytes] = {}
+    certificate_name: str | None = None
 
     def add_trailing_metadata(self, key: str, value: str) -> None:
         """Goes nowhere."""

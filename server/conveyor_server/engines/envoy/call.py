@@ -8,8 +8,14 @@ from collections.abc import Awaitable, Callable, Mapping
 from types import TracebackType
 from typing import Any, Final
 
-from conveyor_server.calls import CallError
-from conveyor_server.engines.envoy.metadata import decode_metadata, name_of_peer, parse_timeout
+from conveyor_server.calls import REQUEST_ID_KEY, CallError, is_request_id
+from conveyor_server.engines.envoy.metadata import (
+    CERTIFICATE_HEADER,
+    decode_metadata,
+    name_of_certificate,
+    name_of_peer,
+    parse_timeout,
+)
 from conveyor_server.statuses import Code
 
 # ASGI's own types: a scope and an event are dictionaries whose keys depend on their "type".
@@ -19,6 +25,7 @@ Receive = Callable[[], Awaitable[Event]]
 Send = Callable[[Event], Awaitable[None]]
 
 DISCONNECT: Final = "http.disconnect"
+_REQUEST_ID: Final = REQUEST_ID_KEY.encode()
 
 # Seconds between two looks at the calls in progress; nearly all are answered before the first.
 TICK: Final = 0.02
@@ -86,6 +93,10 @@ class Call:
         # Of a repeated header the last one.
         self.headers: Mapping[bytes, bytes] = dict(scope["headers"])
         self.trailing: list[tuple[str, str]] = []
+        given = self.headers.get(_REQUEST_ID)
+        if given is not None and is_request_id(request_id := given.decode("latin-1")):
+            # What the caller calls its call goes back with the answer, whatever that is.
+            self.trailing.append((REQUEST_ID_KEY, request_id))
         timeout = self.headers.get(b"grpc-timeout")
         # Seconds of `time.monotonic()`, or None.
         self.deadline = None if timeout is None else time.monotonic() + parse_timeout(timeout)
@@ -104,6 +115,11 @@ class Call:
     def metadata(self) -> Mapping[str, str | bytes]:
         """The call's metadata."""
         return decode_metadata(self.headers)
+
+    @property
+    def certificate_name(self) -> str | None:
+        """Whom the caller's certificate names; only Envoy itself can have written the header."""
+        return name_of_certificate(self.headers.get(CERTIFICATE_HEADER))
 
     def add_trailing_metadata(self, key: str, value: str) -> None:
         """Adds a pair to the trailing metadata."""

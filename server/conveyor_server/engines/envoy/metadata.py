@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import binascii
+import re
 from collections.abc import Iterable, Mapping
 from typing import Final
 from urllib.parse import quote
@@ -15,7 +16,13 @@ Header = tuple[bytes, bytes]
 _UNITS: Final = {b"H": 3600.0, b"M": 60.0, b"S": 1.0, b"m": 1e-3, b"u": 1e-6, b"n": 1e-9}
 _MAX_DIGITS: Final = 8
 # Belong to the transport, not to the caller.
-_HIDDEN: Final = frozenset({b"content-type", b"host", b"te"})
+_HIDDEN: Final = frozenset({b"content-type", b"host", b"te", b"x-forwarded-client-cert"})
+# Written by Envoy about the caller's verified certificate; one that a caller sends is taken away.
+CERTIFICATE_HEADER: Final = b"x-forwarded-client-cert"
+# Parts of it that name somebody, the best first.
+_NAMES: Final = ("URI", "DNS", "Subject")
+_COMMON_NAME: Final = re.compile(r"(?:^|,)CN=((?:[^,\\]|\\.)+)")
+_PART: Final = re.compile(r'(\w+)=("(?:[^"\\]|\\.)*"|[^;,]*)')
 _UNQUOTED: Final = "".join(chr(code) for code in range(0x20, 0x7F) if chr(code) != "%")
 
 
@@ -50,6 +57,20 @@ def name_of_peer(client: tuple[str, int] | None) -> str:
         return "unknown"
     host, port = client
     return f"ipv6:%5B{host}%5D:{port}" if ":" in host else f"ipv4:{host}:{port}"
+
+
+def name_of_certificate(header: bytes | None) -> str | None:
+    """The name in Envoy's x-forwarded-client-cert: the first URI or DNS name, else the subject's; None without one."""
+    if header is None:
+        return None
+    parts: dict[str, str] = {}
+    for key, value in _PART.findall(header.decode("latin-1")):
+        parts.setdefault(key, value.strip('"'))
+    for key in _NAMES:
+        if name := parts.get(key):
+            common = _COMMON_NAME.search(name) if key == "Subject" else None
+            return common.group(1) if common else name
+    return parts.get("Hash")
 
 
 def trailers_of(code: Code, message: str, metadata: Iterable[tuple[str, str]]) -> list[Header]:
