@@ -12,7 +12,7 @@ PROTO_VENV := .venv-proto
 OLDEST_VENV := .venv-oldest
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-full lint types format proto bench bench-train bench-precision image clean
+.PHONY: help setup demo test test-full lint types format proto bench bench-rivals bench-train bench-precision image clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -45,6 +45,9 @@ proto: $(PROTO_VENV)/.ready ## regenerate the stubs in proto/ from the .proto fi
 bench: $(VENV)/.ready ## measure beside bare gRPC echoes and ONNX Runtime on this machine (several minutes)
 	@$(BIN)/python -m conveyor_bench.compare
 
+bench-rivals: $(VENV)/.ready ## measure beside MLServer and PyTriton, each installed into an environment of its own
+	@$(BIN)/python -m conveyor_bench.rivals
+
 bench-train: $(VENV)/.ready ## measure trained images/s beside a bare PyTorch loop
 	@$(BIN)/python trainer/benchmarks/throughput.py
 
@@ -55,7 +58,7 @@ image: ## build the CPU server's container image
 	@$(CONTAINER_BUILD) -f deploy/server.Dockerfile -t conveyor-server .
 
 clean: ## remove the environments and what the demo left behind
-	rm -rf $(VENV) $(PROTO_VENV) $(OLDEST_VENV) demo
+	rm -rf $(VENV) $(PROTO_VENV) $(OLDEST_VENV) .venv-rivals demo
 
 $(VENV)/.ready: pyproject.toml constraints.txt Makefile
 	@echo "setting up $(VENV) with the $(RUNTIME) runtime (a few minutes the first time)"

@@ -15,6 +15,8 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from conveyor_bench.compare.generators import h2load_path
+from conveyor_bench.compare.growth import connections, models
+from conveyor_bench.compare.large import large, make_large, overload
 from conveyor_bench.compare.models import FLOAT_MODEL, MODEL, gather_models
 from conveyor_bench.compare.results import write_results
 from conveyor_bench.compare.sections import Plan, batches, draw_curves, single_images, streams, workers
@@ -28,7 +30,7 @@ def main() -> None:
     all_cores = os.sched_getaffinity(0)
     server_core, load_core = cores()
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
-        repository = Path(folder)
+        repository = Path(folder) / "models"
         files = dict(zip((MODEL, FLOAT_MODEL), gather_models(repository), strict=True))
         with pinned(server_core):
             addresses = _start(stack, repository, plan.engines)
@@ -36,10 +38,15 @@ def main() -> None:
         with pinned(load_core):
             sections = [*single_images(plan, addresses, echoes), batches(plan, addresses, files, server_core)]
             sections.append(streams(plan, addresses))
+            sections.append(connections(plan, addresses))
             curves = draw_curves(plan, addresses, echoes)
+        with pinned(load_core):
+            made = make_large(Path(folder) / "large")
+            sections += [large(plan, made, server_core), overload(plan, made, server_core)]
+            sections.append(models(plan, files[FLOAT_MODEL], Path(folder), server_core))
         with pinned(all_cores):
             sections.append(workers(plan, repository, tuple(addresses), echoes[0]))
-    write_results(plan.docs, sections, plan.method, curves)
+    write_results(plan.docs, "make bench", sections, plan.method, curves)
     sys.stdout.write(f"written to {plan.docs}\n")
 
 

@@ -15,6 +15,9 @@ class Figures:
     p50: float | None = None
     p99: float | None = None
     client_limited: bool = False
+    # Resident memory of all the server's processes, in MB, and seconds from its start to its first right answer.
+    memory: float | None = None
+    start: float | None = None
 
 
 @dataclass(kw_only=True)
@@ -41,6 +44,16 @@ class Row:
         """The median over the rounds of the 99th percentile."""
         return _median([each.p99 for each in self.rounds])
 
+    @property
+    def memory(self) -> float | None:
+        """The median over the rounds of the resident memory, in MB."""
+        return _median([each.memory for each in self.rounds])
+
+    @property
+    def start(self) -> float | None:
+        """The median over the rounds of the seconds to the first answer."""
+        return _median([each.start for each in self.rounds])
+
 
 @dataclass(kw_only=True)
 class Section:
@@ -63,7 +76,7 @@ class Section:
             "rows": [
                 asdict(row)
                 | {"requests_per_second": row.rate, "images_per_second": row.rate * row.images_per_request}
-                | {"p50_ms": row.p50, "p99_ms": row.p99}
+                | {"p50_ms": row.p50, "p99_ms": row.p99, "memory_mb": row.memory, "start_s": row.start}
                 | {"ratios": {other: self.ratio(row, other) for other in row.compared_with}}
                 for row in self.rows
             ],

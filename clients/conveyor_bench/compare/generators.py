@@ -15,12 +15,14 @@ from conveyor_bench.http2 import message
 from conveyor_bench.load import Measured
 from conveyor_bench.processes import load_processes
 from conveyor_bench.report import make_report
-from conveyor_bench.workload import CLASSIFY_STREAM, ClosedLoop, Workload
+from conveyor_bench.workload import CLASSIFY_STREAM, ClosedLoop, OpenLoop, Workload
 from conveyor_client import ConveyorClientError
 
 _WARMUP_SECONDS = 0.5
 _CHECK_SECONDS = 0.3
 _CONNECTIONS = 8
+# How a server says that it has more to do than it can.
+_REFUSALS = {"UNAVAILABLE", "RESOURCE_EXHAUSTED"}
 _RATE = re.compile(r"finished in [^,]*, ([\d.]+) req/s")
 _COUNTS = re.compile(r"(\d+) succeeded, (\d+) failed, (\d+) errored, (\d+) timeout")
 
@@ -30,9 +32,9 @@ def h2load_path() -> str | None:
     return shutil.which("h2load")
 
 
-def run_own(workload: Workload, concurrency: int, seconds: float) -> Measured:
+def run_own(workload: Workload, concurrency: int, seconds: float, connections: int = _CONNECTIONS) -> Measured:
     """A closed loop from one process of ours. Raises ConveyorClientError for a wrong or missing answer."""
-    connections = min(_CONNECTIONS, concurrency)
+    connections = min(connections, concurrency)
     with load_processes(replace(workload, connections=connections), 1) as processes:
         processes.run(ClosedLoop(concurrency=concurrency), _WARMUP_SECONDS)
         measured = processes.run(ClosedLoop(concurrency=concurrency), seconds)
@@ -45,22 +47,38 @@ def run_own(workload: Workload, concurrency: int, seconds: float) -> Measured:
     return measured
 
 
-def measure(workload: Workload, concurrency: int, seconds: float, h2load: str | None) -> Figures:
+def run_overload(workload: Workload, rate: float, seconds: float) -> Figures:
+    """An open loop at this rate, of which some requests are refused: the figures of those that are answered."""
+    with load_processes(replace(workload, connections=_CONNECTIONS), 1) as processes:
+        measured = processes.run(OpenLoop(rate=rate, arrivals="constant"), seconds)
+    recorder = measured.recorder
+    if recorder.changed_answers or set(recorder.errors) - _REFUSALS:
+        raise ConveyorClientError(f"under overload: {dict(recorder.errors)}, {recorder.changed_answers} changed")
+    return _figures(measured)
+
+
+def measure(
+    workload: Workload, concurrency: int, seconds: float, h2load: str | None, connections: int = _CONNECTIONS
+) -> Figures:
     """One measurement; with h2load, answers are checked by a short load of ours before."""
     if h2load is None or workload.method == CLASSIFY_STREAM:
-        report = make_report(run_own(workload, concurrency, seconds), 1)
-        return Figures(
-            requests_per_second=report.requests_per_second,
-            p50=report.p50,
-            p99=report.p99,
-            client_limited=report.client_saturated,
-        )
-    run_own(workload, concurrency, _CHECK_SECONDS)
-    return _run_h2load(h2load, workload, concurrency, seconds)
+        return _figures(run_own(workload, concurrency, seconds, connections))
+    run_own(workload, concurrency, _CHECK_SECONDS, connections)
+    return _run_h2load(h2load, workload, concurrency, seconds, connections)
 
 
-def _run_h2load(h2load: str, workload: Workload, concurrency: int, seconds: float) -> Figures:
-    connections = min(_CONNECTIONS, concurrency)
+def _figures(measured: Measured) -> Figures:
+    report = make_report(measured, 1)
+    return Figures(
+        requests_per_second=report.requests_per_second,
+        p50=report.p50,
+        p99=report.p99,
+        client_limited=report.client_saturated,
+    )
+
+
+def _run_h2load(h2load: str, workload: Workload, concurrency: int, seconds: float, connections: int) -> Figures:
+    connections = min(connections, concurrency)
     with tempfile.TemporaryDirectory() as folder:
         body, log = Path(folder, "body"), Path(folder, "log")
         body.write_bytes(message(workload.requests[0]))

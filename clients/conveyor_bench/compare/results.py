@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from hdrh.histogram import HdrHistogram
@@ -25,45 +26,63 @@ class Curves:
     latency: Mapping[str, HdrHistogram]
 
 
-def write_results(folder: Path, sections: Sequence[Section], method: str, curves: Curves) -> None:
-    """Writes README.md, results.json and the pictures; what was there is replaced."""
+def write_results(
+    folder: Path, command: str, sections: Sequence[Section], method: str, curves: Curves | None = None
+) -> None:
+    """Writes README.md, results.json and the pictures, where there are any; what was there is replaced."""
     folder.mkdir(parents=True, exist_ok=True)
     date = datetime.now(UTC).isoformat(timespec="seconds")
     head = {"date": date, "machine": describe_machine(), "versions": describe_versions(), "method": method}
     figures = head | {"sections": [each.as_json() for each in sections]}
     (folder / "results.json").write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
-    plot_throughput(curves.throughput, "one image a request, 1 to 256 in flight: 99th percentile", folder / CURVES)
-    plot_percentiles(curves.latency, "one image a request, 64 in flight", folder / PERCENTILES)
-    (folder / "README.md").write_text(_page(date, sections, method), encoding="utf-8")
+    page = _page(date, command, sections, method)
+    if curves is not None:
+        plot_throughput(curves.throughput, "one image a request, 1 to 256 in flight: 99th percentile", folder / CURVES)
+        plot_percentiles(curves.latency, "one image a request, 64 in flight", folder / PERCENTILES)
+        page += f"## Pictures\n\n![latency against throughput]({CURVES})\n\n![percentiles]({PERCENTILES})\n"
+    (folder / "README.md").write_text(page, encoding="utf-8")
 
 
 def table(section: Section) -> str:
     """A section as a Markdown table."""
     others = list(dict.fromkeys(other for row in section.rows for other in row.compared_with))
     images = any(row.images_per_request > 1 for row in section.rows)
-    headings = ["", "images/s" if images else "requests/s", "p50, ms", "p99, ms", *(f"of {other}" for other in others)]
-    lines = ["| " + " | ".join(headings) + " |", "|---" + "|--:" * (len(headings) - 1) + "|"]
-    lines += ["| " + " | ".join(_cells(section, row, others)) + " |" for row in section.rows]
+    columns: list[tuple[str, Callable[[Row], str]]] = [
+        ("", lambda row: row.name),
+        ("images/s" if images else "requests/s", _rate),
+        ("p50, ms", lambda row: _number(row.p50)),
+        ("p99, ms", lambda row: _number(row.p99)),
+    ]
+    if any(row.memory is not None for row in section.rows):
+        columns.append(("memory, MB", lambda row: _number(row.memory, 0)))
+    if any(row.start is not None for row in section.rows):
+        columns.append(("start, s", lambda row: _number(row.start)))
+    columns += [(f"of {other}", partial(_ratio, section, other)) for other in others]
+    lines = ["| " + " | ".join(heading for heading, _ in columns) + " |", "|---" + "|--:" * (len(columns) - 1) + "|"]
+    lines += ["| " + " | ".join(cell(row) for _, cell in columns) + " |" for row in section.rows]
     return "\n".join(lines)
 
 
-def _cells(section: Section, row: Row, others: list[str]) -> list[str]:
+def _rate(row: Row) -> str:
     limited = " *" if any(each.client_limited for each in row.rounds) else ""
-    ratios = [f"{section.ratio(row, each):.2f}" if each in row.compared_with else "" for each in others]
-    return [row.name, f"{row.rate * row.images_per_request:,.0f}{limited}", _ms(row.p50), _ms(row.p99), *ratios]
+    return f"{row.rate * row.images_per_request:,.0f}{limited}"
 
 
-def _ms(value: float | None) -> str:
-    return "" if value is None else f"{value:.2f}"
+def _ratio(section: Section, other: str, row: Row) -> str:
+    return f"{section.ratio(row, other):.2f}" if other in row.compared_with else ""
 
 
-def _page(date: str, sections: Sequence[Section], method: str) -> str:
+def _number(value: float | None, digits: int = 2) -> str:
+    return "" if value is None else f"{value:.{digits}f}"
+
+
+def _page(date: str, command: str, sections: Sequence[Section], method: str) -> str:
     machine = ", ".join(f"{name} {value}" for name, value in describe_machine().items())
     versions = ", ".join(f"{name} {value}" for name, value in describe_versions().items())
     parts = [
         "# Benchmarks",
         "",
-        "Written by `make bench`; do not edit.",
+        f"Written by `{command}`; do not edit.",
         "",
         f"- date: {date}",
         f"- machine: {machine}",
@@ -73,5 +92,4 @@ def _page(date: str, sections: Sequence[Section], method: str) -> str:
         parts += [f"## {section.title}", "", section.note, "", table(section), ""]
     if any(each.client_limited for section in sections for row in section.rows for each in row.rounds):
         parts += ["\\* the load generator was at its own limit: the server may be faster than shown.", ""]
-    parts += ["## Pictures", "", f"![latency against throughput]({CURVES})", "", f"![percentiles]({PERCENTILES})", ""]
-    return "\n".join(parts)
+    return "\n".join(parts) + "\n"

@@ -69,7 +69,7 @@ def single_images(plan: Plan, addresses: dict[str, str], echoes: list[Target]) -
     targets = [each for engine, address in addresses.items() for each in single_image_targets(engine, address)]
     note = "Echoes are sent the float32 request; they read nothing, compute nothing and answer with its answer."
     return [
-        _take_turns(
+        take_turns(
             plan,
             f"One image a request, {in_flight} in flight",
             note,
@@ -84,7 +84,7 @@ def batches(plan: Plan, addresses: dict[str, str], files: dict[str, Path], serve
     """Requests of 32 images beside ONNX Runtime alone, on the same core and with the same files."""
     float32, uint8 = "ONNX Runtime alone, float32", "ONNX Runtime alone, uint8"
     entries = [
-        Entry(row=Row(name=name, images_per_request=_BATCH), measure=_alone(plan, files[model], server_core))
+        Entry(row=Row(name=name, images_per_request=_BATCH), measure=alone(plan, files[model], server_core, _BATCH))
         for name, model in ((float32, FLOAT_MODEL), (uint8, MODEL))
     ]
     for engine, address in addresses.items():
@@ -96,7 +96,7 @@ def batches(plan: Plan, addresses: dict[str, str], files: dict[str, Path], serve
             target = Target(name=f"{engine}: {name}", workload=workload)
             entries.append(_entry(plan, target, _BATCH_IN_FLIGHT, (alone,), _BATCH))
     note = "ONNX Runtime alone: one process without a server, one thread, the same core, batches of the same size."
-    return _take_turns(plan, f"{_BATCH} images a request, {_BATCH_IN_FLIGHT} in flight", note, entries)
+    return take_turns(plan, f"{_BATCH} images a request, {_BATCH_IN_FLIGHT} in flight", note, entries)
 
 
 def streams(plan: Plan, addresses: dict[str, str]) -> Section:
@@ -106,7 +106,7 @@ def streams(plan: Plan, addresses: dict[str, str]) -> Section:
         f"Raw pixels over {STREAMS} streams, our own client; each answer checked and taken in the order of its stream."
     )
     entries = [_entry(plan, each, 64) for each in targets]
-    return _take_turns(plan, "Streams, 64 images under way", note, entries)
+    return take_turns(plan, "Streams, 64 images under way", note, entries)
 
 
 def workers(plan: Plan, repository: Path, engines: Sequence[str], echo: Target) -> Section:
@@ -117,7 +117,7 @@ def workers(plan: Plan, repository: Path, engines: Sequence[str], echo: Target) 
             row = Row(name=f"{engine}, --workers {count}", compared_with=(echo.name,))
             entries.append(Entry(row=row, measure=_with_workers(plan, repository, engine, count)))
     note = "ModelInfer, float32, 64 in flight. The echo keeps to one core; the others share all cores with the load."
-    return _take_turns(plan, "All cores, 1 to 4 workers", note, entries)
+    return take_turns(plan, "All cores, 1 to 4 workers", note, entries)
 
 
 def draw_curves(plan: Plan, addresses: dict[str, str], echoes: list[Target]) -> Curves:
@@ -143,14 +143,14 @@ def _entry(plan: Plan, target: Target, in_flight: int, compared_with: tuple[str,
     )
 
 
-def _alone(plan: Plan, file: Path, core: set[int]) -> Callable[[], Figures]:
-    """ONNX Runtime in a process of its own on this core."""
-    command = [sys.executable, "-m", "conveyor_bench.baseline", str(file), str(_BATCH), str(plan.seconds), "1"]
+def alone(plan: Plan, file: Path, core: set[int], batch: int) -> Callable[[], Figures]:
+    """ONNX Runtime in a process of its own on this core, with one thread."""
+    command = [sys.executable, "-m", "conveyor_bench.baseline", str(file), str(batch), str(plan.seconds), "1"]
 
     def run() -> Figures:
         with pinned(core):
             done = subprocess.run(command, check=True, capture_output=True, text=True)
-        return Figures(requests_per_second=float(done.stdout) / _BATCH)
+        return Figures(requests_per_second=float(done.stdout) / batch)
 
     return run
 
@@ -164,11 +164,16 @@ def _with_workers(plan: Plan, repository: Path, engine: str, count: int) -> Call
     return run
 
 
-def _take_turns(plan: Plan, title: str, note: str, entries: Sequence[Entry]) -> Section:
+def take_turns(plan: Plan, title: str, note: str, entries: Sequence[Entry]) -> Section:
+    """Measures the rows in turns, round after round, and shows the table."""
     for _ in range(plan.rounds):
         for entry in entries:
             entry.row.rounds.append(entry.measure())
-    section = Section(title=title, note=note, rows=[each.row for each in entries])
-    sys.stdout.write(f"{title}\n{table(section)}\n\n")
+    return shown(Section(title=title, note=note, rows=[each.row for each in entries]))
+
+
+def shown(section: Section) -> Section:
+    """The section, once its table is printed."""
+    sys.stdout.write(f"{section.title}\n{table(section)}\n\n")
     sys.stdout.flush()
     return section
