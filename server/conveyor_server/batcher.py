@@ -28,7 +28,7 @@ from conveyor_server.deadlines import DeadlineWatch
 from conveyor_server.errors import ErrorKind, ServingError
 from conveyor_server.instance import BatchResult, Instance
 from conveyor_server.request_queue import RequestQueue
-from conveyor_server.statistics import Statistics
+from conveyor_server.statistics import Closing, Statistics
 
 log = logging.getLogger(__name__)
 
@@ -71,6 +71,7 @@ class Batcher:
         self._deadlines = DeadlineWatch(self._queue, loop, clock)
         self._admitted_rows = 0
         self._queued_rows = 0
+        self._in_flight = 0
         self._dispatch_scheduled = False
         self._company_timer: asyncio.TimerHandle | None = None
         self._usual_seconds = 0.0
@@ -96,6 +97,18 @@ class Batcher:
     def waiting_rows(self) -> int:
         """Rows that count against `max_queue_size`: admitted, and not yet in a batch."""
         return self._admitted_rows + self._queued_rows
+
+    @property
+    def in_flight(self) -> int:
+        """Requests that were submitted and are not answered."""
+        return self._in_flight
+
+    @property
+    def expected_wait(self) -> float:
+        """Seconds until the sessions are done with the rows that wait now."""
+        batches = self.waiting_rows / self._limits.max_batch_size / len(self._instances)
+        held = 0.0 if self._company_timer is None else max(0.0, self._company_timer.when() - self._loop.time())
+        return held + batches * self._usual_seconds
 
     def admit(self, rows: int) -> None:
         """Keeps room for rows that will be submitted. Raises ServingError at once when there is none."""
@@ -132,11 +145,14 @@ class Batcher:
             self._deadlines.add(deadline, self._expire)
         if self._free and not self._dispatch_scheduled:
             self._schedule_dispatch()
+        self._in_flight += 1
         try:
             return await reply
         except asyncio.CancelledError:
             self._leave_queue(request)
             raise
+        finally:
+            self._in_flight -= 1
 
     async def wait_idle(self) -> None:
         """Returns when nothing is admitted, queued or running; to be called when no more requests come."""
@@ -160,19 +176,30 @@ class Batcher:
     def _look_for_company(self, seen_rows: int, turns: int) -> None:
         """Dispatches once the loop has gone some turns without bringing rows: what arrives together runs together."""
         if turns == 0 or self._queued_rows >= self._limits.max_batch_size:
-            self._dispatch()
+            self._dispatch(Closing.ARRIVAL)
         elif self._queued_rows > seen_rows:
             self._loop.call_soon(self._look_for_company, self._queued_rows, QUIET_TURNS)
         else:
             self._loop.call_soon(self._look_for_company, seen_rows, turns - 1)
 
-    def _dispatch(self) -> None:
+    def _dispatch(self, closing: Closing) -> None:
+        """`closing` says what lets a batch go that is not full."""
         self._dispatch_scheduled = False
         while self._free and self._queue and not self._waits_for_company():
             batch = self._form_batch()
             if batch.segments:
+                self._note_closed(batch, closing)
                 instance = self._free.pop()
                 instance.start(batch, partial(self._batch_done, instance))
+
+    def _note_closed(self, batch: Batch, closing: Closing) -> None:
+        if batch.is_background:
+            closing = Closing.BACKGROUND
+        elif batch.size >= self._limits.max_batch_size:
+            closing = Closing.FULL
+        elif self._limits.max_queue_delay > 0.0:
+            closing = Closing.DELAY
+        self.statistics.closed[closing] += 1
 
     def _waits_for_company(self) -> bool:
         if self._company_timer is not None:
@@ -184,7 +211,7 @@ class Batcher:
         remaining = self._queue.oldest_submission() + delay - self._clock()
         if remaining <= 0.0:
             return False
-        self._company_timer = self._loop.call_later(remaining, self._dispatch)
+        self._company_timer = self._loop.call_later(remaining, self._dispatch, Closing.DELAY)
         return True
 
     def _form_batch(self) -> Batch:
@@ -217,7 +244,7 @@ class Batcher:
     def _batch_done(self, instance: Instance, batch: Batch, result: BatchResult) -> None:
         self._free.append(instance)
         # The next batch first, so that the session works while these are answered.
-        self._dispatch()
+        self._dispatch(Closing.SESSION_FREE)
         self._note_idle()
         self._usual_seconds += (result.compute_seconds - self._usual_seconds) / 8
         try:
@@ -269,8 +296,7 @@ class Batcher:
             self._note_idle()
 
     def _retry_after_ms(self) -> int:
-        batches = self.waiting_rows / self._limits.max_batch_size / len(self._instances)
-        return max(MIN_RETRY_MS, round(1000 * batches * self._usual_seconds))
+        return max(MIN_RETRY_MS, round(1000 * self.expected_wait))
 
 
 def _late(request: PendingRequest) -> ServingError:

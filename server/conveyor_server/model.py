@@ -28,7 +28,7 @@ class Inference(NamedTuple):
     outcome: Outcome | None
 
     def only_error(self) -> ServingError:
-        """The error of a lone image that could not be read."""
+        """The error of a lone image that could not be read, or of the first where none could."""
         error = self.results[0]
         assert isinstance(error, ServingError)
         return error
@@ -72,8 +72,8 @@ class Model:
                 return await self._read_and_run(reader, images, deadline, priority, arrived)
             preprocess_seconds = time.monotonic() - arrived
             outcome = await batcher.run(rows, deadline, priority, arrived)
-        except BaseException:
-            batcher.statistics.add_failure(time.monotonic() - arrived)
+        except BaseException as error:
+            batcher.statistics.add_failure(time.monotonic() - arrived, error)
             raise
         return Inference(outcome.output, preprocess_seconds, outcome)
 
@@ -85,8 +85,8 @@ class Model:
             _check_deadline(deadline, arrived)
             self.batcher.admit(len(rows))
             return await self.batcher.run(rows, deadline, priority, arrived)
-        except BaseException:
-            self.batcher.statistics.add_failure(time.monotonic() - arrived)
+        except BaseException as error:
+            self.batcher.statistics.add_failure(time.monotonic() - arrived, error)
             raise
 
     def _reader(self, deadline: float | None, now: float) -> ImageReader:
@@ -115,8 +115,9 @@ class Model:
             raise
         preprocess_seconds = time.monotonic() - arrived
         if not rows:
-            self.batcher.statistics.add_failure(preprocess_seconds)
-            return Inference(results, preprocess_seconds, None)
+            unread = Inference(results, preprocess_seconds, None)
+            self.batcher.statistics.add_failure(preprocess_seconds, unread.only_error())
+            return unread
         outcome = await self.batcher.run(merge_rows(rows), deadline, priority, arrived)
         if len(rows) == len(results):
             return Inference(outcome.output, preprocess_seconds, outcome)

@@ -31,6 +31,11 @@ class Histogram:
         self.counts[bisect_left(self.bounds, value)] += 1
         self.total += value
 
+    def include(self, other: Histogram) -> None:
+        """Counts what another of the same bounds has counted."""
+        self.counts = [one + more for one, more in zip(self.counts, other.counts, strict=True)]
+        self.total += other.total
+
     def distribution(self) -> Distribution:
         """A copy of what there is so far."""
         return Distribution(bounds=self.bounds, counts=tuple(self.counts), total=self.total)
