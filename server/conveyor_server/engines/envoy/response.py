@@ -12,12 +12,8 @@ from conveyor_server.engines.envoy.framing import frame
 from conveyor_server.engines.envoy.metadata import trailers_of
 from conveyor_server.statuses import Code
 
-_START: Final[Event] = {
-    "type": "http.response.start",
-    "status": 200,
-    "headers": [(b"content-type", b"application/grpc"), (b"grpc-accept-encoding", b"identity,gzip,deflate")],
-    "trailers": True,
-}
+_HEADERS: Final = [(b"content-type", b"application/grpc"), (b"grpc-accept-encoding", b"identity,gzip,deflate")]
+_START: Final[Event] = {"type": "http.response.start", "status": 200, "headers": _HEADERS, "trailers": True}
 _NO_MORE: Final[Event] = {"type": "http.response.body", "body": b"", "more_body": False}
 _OK: Final[Event] = {"type": "http.response.trailers", "headers": trailers_of(Code.OK, "", ())}
 
@@ -60,19 +56,24 @@ class Response:
 
     async def fail(self, failure: CallError, trailing: Pairs) -> None:
         """The end of a call that failed."""
-        self._start()
-        self._send(_NO_MORE)
         headers = trailers_of(failure.code, failure.message, (*trailing, *failure.trailing_metadata))
-        await self._finish({"type": "http.response.trailers", "headers": headers})
+        if self._started:
+            self._send(_NO_MORE)
+            await self._finish({"type": "http.response.trailers", "headers": headers})
+        else:
+            # Headers and nothing else: only then does a client's own retry policy apply.
+            self._started = True
+            self._send({"type": "http.response.start", "status": 200, "headers": [*_HEADERS, *headers]})
+            await self._finish(_NO_MORE)
 
     def _start(self) -> None:
         if not self._started:
             self._started = True
             self._send(_START)
 
-    async def _finish(self, trailers: Event) -> None:
+    async def _finish(self, last: Event) -> None:
         try:
-            await self._send(trailers)
+            await self._send(last)
         except OSError:
             # The caller has gone: nobody is left to tell.
             return
