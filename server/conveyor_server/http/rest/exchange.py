@@ -1,0 +1,112 @@
+"""One HTTP request as the handlers of REST see it: its parts, read within limits, and the way to the gRPC methods."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from google.protobuf.message import Message
+from pydantic import BaseModel, ValidationError
+from starlette.datastructures import Headers
+from starlette.requests import Request
+
+from conveyor_server.calls import UnaryMethod, answer_unary
+from conveyor_server.errors import ErrorKind, ServingError
+from conveyor_server.http.rest.compression import inflate
+from conveyor_server.http.rest.context import HttpContext
+from conveyor_server.http.rest.sentences import of_body, of_query
+from conveyor_server.http.rest.statuses import TOO_LARGE, HttpError
+from conveyor_server.http.services import HttpServices
+
+MIB = 1024 * 1024
+# Parsed JSON takes many times its bytes, and nobody else is served while it is parsed.
+MAX_JSON_BYTES = 16 * MIB
+
+AnyAnswer = TypeVar("AnyAnswer", bound=Message)
+# What a method answers is also an answer of any wider type.
+Answer_co = TypeVar("Answer_co", bound=Message, covariant=True)
+AnyModel = TypeVar("AnyModel", bound=BaseModel)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Procedure(Generic[Answer_co]):
+    """A gRPC method: its full path, and what it answers."""
+
+    path: str
+    answer: type[Answer_co]
+
+
+class Exchange:
+    """A request that is being answered."""
+
+    def __init__(self, request: Request, services: HttpServices) -> None:
+        """Raises CallError or ServingError for a deadline that cannot be read."""
+        self._request = request
+        self._services = services
+        self._context = HttpContext(request)
+
+    @property
+    def path(self) -> Mapping[str, str]:
+        """The path's parameters."""
+        parameters: Mapping[str, str] = self._request.path_params
+        return parameters
+
+    @property
+    def headers(self) -> Headers:
+        """The request's headers."""
+        return self._request.headers
+
+    @property
+    def answer_headers(self) -> Mapping[str, str]:
+        """What the handlers of the gRPC methods add to the answer."""
+        return self._context.trailing
+
+    @property
+    def max_images(self) -> int:
+        """Images that one request may hold."""
+        return self._services.settings.max_images_per_request
+
+    def query(self, model: type[AnyModel]) -> AnyModel:
+        """The query's parameters. Raises ServingError for what is missing, unknown or of the wrong type."""
+        try:
+            return model.model_validate(dict(self._request.query_params))
+        except ValidationError as error:
+            raise ServingError(ErrorKind.INVALID_ARGUMENT, of_query(error)) from error
+
+    async def body(self) -> bytes:
+        """The whole body, unpacked. Raises HttpError when it is over the limit, ServingError when it is broken."""
+        limit = self._services.settings.max_message_bytes
+        too_large = HttpError(TOO_LARGE, f"the body has more than {limit} bytes, this server's limit")
+        declared = self.headers.get("content-length", "")
+        if declared.isdigit() and int(declared) > limit:
+            raise too_large
+        parts, size = [], 0
+        async for part in self._request.stream():
+            size += len(part)
+            if size > limit:
+                raise too_large
+            parts.append(part)
+        return await inflate(b"".join(parts), self.headers.get("content-encoding", ""), limit)
+
+    async def json(self, model: type[AnyModel]) -> AnyModel:
+        """The body's JSON; no body is an empty object. Raises ServingError for what is not what the model says."""
+        return parse_json(model, await self.body() or b"{}")
+
+    async def ask(self, procedure: Procedure[AnyAnswer], message: Message) -> AnyAnswer:
+        """The gRPC method's answer, by the same way as a gRPC call's. Raises CallError."""
+        method = self._services.methods[procedure.path]
+        assert isinstance(method, UnaryMethod)
+        wire = await self._context.carry(answer_unary(method, message.SerializeToString(), self._context))
+        return procedure.answer.FromString(wire)
+
+
+def parse_json(model: type[AnyModel], text: bytes) -> AnyModel:
+    """JSON as the model says. Raises ServingError, or HttpError for more than MAX_JSON_BYTES."""
+    if len(text) > MAX_JSON_BYTES:
+        words = f"the JSON has {len(text)} bytes, over the limit of {MAX_JSON_BYTES}; send tensors as binary data"
+        raise HttpError(TOO_LARGE, words)
+    try:
+        return model.model_validate_json(text)
+    except ValidationError as error:
+        raise ServingError(ErrorKind.INVALID_ARGUMENT, of_body(error)) from error

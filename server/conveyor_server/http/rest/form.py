@@ -1,0 +1,45 @@
+"""The files of a form, as browsers and `curl -F` send them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from starlette.datastructures import Headers, UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
+
+from conveyor_server.errors import ErrorKind, ServingError
+
+FORM: Final = "multipart/form-data"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FormFile:
+    """One file; the name is its sender's, and only comes back in the answer."""
+
+    name: str
+    content: bytes
+
+
+class _InMemory(MultiPartParser):
+    # The whole body is in memory already, and bounded: nothing is gained by temporary files.
+    spool_max_size = 2**63
+
+
+async def files_of(body: bytes, headers: Mapping[str, str], max_files: int) -> list[FormFile]:
+    """The form's files in their order. Raises ServingError for a form that is broken or holds anything else."""
+    try:
+        form = await _InMemory(Headers(headers), _at_once(body), max_files=max_files, max_fields=0).parse()
+    except MultiPartException as error:
+        message = f"the form cannot be read, or holds more than files, {max_files} at most: {error.message.rstrip('.')}"
+        raise ServingError(ErrorKind.INVALID_ARGUMENT, message) from error
+    files = []
+    for _, upload in form.multi_items():
+        assert isinstance(upload, UploadFile)
+        files.append(FormFile(name=upload.filename or "", content=await upload.read()))
+    return files
+
+
+async def _at_once(body: bytes) -> AsyncGenerator[bytes, None]:
+    yield body
