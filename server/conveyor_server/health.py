@@ -74,6 +74,11 @@ class Health:
         self.publish()
 
     @property
+    def is_draining(self) -> bool:
+        """Whether the server stops."""
+        return self._draining
+
+    @property
     def says_no(self) -> bool:
         """Whether nothing is SERVING, whatever is loaded: about to stop, or held."""
         return self._draining or self._held

@@ -24,7 +24,7 @@ from conveyor_server.model import Model
 from conveyor_server.replay import replay
 from conveyor_server.session import Session, SessionOptions
 from conveyor_server.signature import Signature, signature_of_contract
-from conveyor_server.statistics import Statistics
+from conveyor_server.statistics import Spread, Statistics
 from conveyor_server.timed_run import TimedRun
 
 log = logging.getLogger(__name__)
@@ -46,6 +46,8 @@ class LoadOptions:
     # Seconds that a model may take to finish what it accepted.
     drain_timeout: float = 30.0
     decode_pool: Executor
+    # Whether to count how requests spread, beside their sums.
+    spread: bool = True
 
 
 async def load_model(path: Path, name: str, version: int, options: LoadOptions) -> Model:
@@ -81,7 +83,7 @@ async def load_model(path: Path, name: str, version: int, options: LoadOptions) 
         model.batcher.close()
         raise
     # What was asked to prove the model is no caller's doing, and nobody's company was worth waiting for.
-    model.batcher.statistics = Statistics()
+    model.batcher.statistics = Statistics(spread=Spread() if options.spread else None)
     model.batcher.set_limits(replace(limits, max_queue_delay=options.max_queue_delay))
     seconds = time.perf_counter() - started
     log.info(

@@ -24,6 +24,13 @@ from conveyor_server.inference.service import GRPCInferenceService
 from conveyor_server.inference.shared_memory import SharedMemory
 from conveyor_server.listening import Listening, address_in_words
 from conveyor_server.loading import LoadOptions
+from conveyor_server.metrics.family import Source
+from conveyor_server.metrics.ledger import Ledger
+from conveyor_server.metrics.models import ModelsSource
+from conveyor_server.metrics.process import ProcessSource
+from conveyor_server.metrics.registry import Metrics
+from conveyor_server.metrics.state import StateSource, WorkersSource
+from conveyor_server.metrics.triton import TritonSource
 from conveyor_server.model_control import ModelControl
 from conveyor_server.polling import Poller
 from conveyor_server.reflection import Reflection
@@ -74,7 +81,9 @@ class Server:
         )
         if fellows is not None:
             self._health.hold()
-        self.repository.changed = self._health.publish
+        self._ledger = Ledger(self.repository)
+        self.repository.changed = self._note_change
+        self.metrics = self._make_metrics()
         own = self._own_methods()
         self._methods = own if fellows is None else fellows.share(own)
         self._engine = make_engine(self._methods, self._listening(settings.host, settings.port))
@@ -82,6 +91,23 @@ class Server:
         self._watching: asyncio.Task[None] | None = None
         self.address = ""
         self.http_address = ""
+
+    def _note_change(self) -> None:
+        self._ledger.note()
+        self._health.publish()
+
+    def _make_metrics(self) -> Metrics:
+        fellows = self._fellows
+        sources: list[Source] = [
+            ModelsSource(self.repository, self._ledger),
+            StateSource(self._health),
+            ProcessSource("server" if fellows is None else f"worker-{fellows.number}"),
+            TritonSource(self.repository, self._ledger),
+        ]
+        if fellows is None:
+            # With workers their parent has it.
+            sources.append(WorkersSource(serving=1))
+        return Metrics(sources, everywhere=None if fellows is None else fellows.metrics)
 
     @property
     def unanswered(self) -> int:
@@ -171,7 +197,11 @@ class Server:
 
         settings = self._settings
         services = HttpServices(
-            methods=self._methods, repository=self.repository, health=self._health, settings=settings
+            methods=self._methods,
+            repository=self.repository,
+            health=self._health,
+            metrics=self.metrics,
+            settings=settings,
         )
         return HttpPort(make_app(services), self._listening(settings.http_host or settings.host, settings.http_port))
 
@@ -235,4 +265,5 @@ def load_options(settings: ServerSettings, provider: str, decode_pool: Executor)
         graph_batch_size=settings.graph_batch_size,
         drain_timeout=settings.drain_timeout,
         decode_pool=decode_pool,
+        spread=settings.metrics,
     )

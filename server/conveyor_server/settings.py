@@ -82,6 +82,7 @@ class ServerSettings(BaseSettings):
         description="Library of ONNX operators that models may use; it runs with all rights of the server. May be "
         "given several times.",
     )
+    metrics: bool = Field(True, description="Count how requests spread, and show all metrics at /metrics over HTTP.")
     device: Literal["auto", "cpu", "cuda"] = Field(
         "auto", description="Where models run. auto: CUDA where it is usable, else CPU. cuda: refuse to start without."
     )

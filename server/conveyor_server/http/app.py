@@ -7,6 +7,7 @@ from starlette.middleware import Middleware
 
 from conveyor_server.http.failures import Failures, on_http_error
 from conveyor_server.http.health_routes import health_routes
+from conveyor_server.http.metrics_routes import metrics_routes
 from conveyor_server.http.services import HttpServices
 
 
@@ -14,6 +15,7 @@ def make_app(services: HttpServices) -> Starlette:
     """Everything that the HTTP port answers. Each part gives a list of routes."""
     routes = [
         *health_routes(services),
+        *(metrics_routes(services) if services.settings.metrics else ()),
     ]
     return Starlette(
         routes=routes,

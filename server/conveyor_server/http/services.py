@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from conveyor_server.calls import MethodTable
 from conveyor_server.health import Health
+from conveyor_server.metrics.registry import Metrics
 from conveyor_server.repository import Repository
 from conveyor_server.settings import ServerSettings
 
@@ -18,4 +19,5 @@ class HttpServices:
     methods: MethodTable
     repository: Repository
     health: Health
+    metrics: Metrics
     settings: ServerSettings

@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from conveyor_server.errors import ErrorKind, ServingError
+from conveyor_server.metrics.process import ProcessSource
+from conveyor_server.metrics.state import WorkersSource
+from conveyor_server.workers.counts import Counts
 from conveyor_server.workers.link import Body, Kind, Link, LinkClosedError, Message
 from conveyor_server.workers.shared_calls import STATISTICS, Remembered, joined, to_bytes, to_text
 from conveyor_server.workers.start import Pin, SharedState, Start
@@ -34,6 +37,8 @@ class Coordinator:
         self._is_known = False
         self._models: dict[str, Pin] = {}
         self._remembered = Remembered()
+        self.workers = WorkersSource()
+        self._counts = Counts([ProcessSource("parent"), self.workers])
         # One change at a time, and none while a worker joins.
         self._changing = asyncio.Lock()
 
@@ -43,15 +48,19 @@ class Coordinator:
             state = SharedState(models=self._models, calls=self._remembered.calls()) if late else None
             link.tell(Kind.START, **Start(number=number, settings_json=settings_json, state=state).to_body())
             self._links.add(link)
+            self._counts.join(link)
 
     def leave(self, link: Link) -> None:
         """The worker has ended."""
         self._links.discard(link)
         self._ready.discard(link)
+        self._counts.leave(link)
+        self.workers.serving = len(self._ready)
 
     def note_ready(self, link: Link, models: Mapping[str, Sequence[int]]) -> None:
         """The worker serves these. What the first one serves, the others do too: they have the same repository."""
         self._ready.add(link)
+        self.workers.serving = len(self._ready)
         if not self._is_known:
             self._is_known = True
             self._models = {name: Pin(versions=versions) for name, versions in models.items()}
@@ -67,6 +76,8 @@ class Coordinator:
             await self.unload(body["name"])
         elif message.kind is Kind.EVERYWHERE:
             return {"payload": to_text(await self.call(body["path"], to_bytes(body["payload"])))}
+        elif message.kind is Kind.METRICS:
+            return {"families": [family.to_json() for family in await self._counts.collect()]}
         return {}
 
     async def load(self, name: str, config: str, *, reload: bool) -> None:

@@ -10,6 +10,7 @@ from google.protobuf.message import Message
 
 from conveyor_server.calls import CallContext, MethodTable, UnaryMethod
 from conveyor_server.gate import stopping
+from conveyor_server.metrics.family import Family
 from conveyor_server.workers.link import Body, Kind, Link, LinkClosedError
 from conveyor_server.workers.shared_calls import SHARED, to_bytes, to_text
 
@@ -19,6 +20,8 @@ class Fellows:
 
     def __init__(self, link: Link) -> None:
         self._link = link
+        # Which of the workers this is.
+        self.number = 0
         self._own: dict[str, UnaryMethod] = {}
 
     async def load(self, name: str, config: str, *, reload: bool) -> None:
@@ -49,6 +52,11 @@ class Fellows:
         """All workers' answer. Raises ServingError."""
         answer = await self._ask(Kind.EVERYWHERE, path=path, payload=to_text(payload))
         return to_bytes(answer["payload"])
+
+    async def metrics(self) -> list[Family]:
+        """What all workers have counted, this one included. Raises ServingError."""
+        answer = await self._ask(Kind.METRICS)
+        return [Family.from_json(family) for family in answer["families"]]
 
     async def _ask(self, kind: Kind, **body: Any) -> Body:
         try:

@@ -37,9 +37,11 @@ class Kind(enum.Enum):
     # Its life is over in order: exit_code. Its process may live on for a moment.
     ENDED = "ended"
     # Asked for by a caller. LOAD: name, config, reload. UNLOAD: name. EVERYWHERE: path, payload; answer: payload.
+    # METRICS: answer: families, those of all workers.
     LOAD = "load"
     UNLOAD = "unload"
     EVERYWHERE = "everywhere"
+    METRICS = "metrics"
 
     # From the parent. START: the fields of Start.
     START = "start"
@@ -50,9 +52,10 @@ class Kind(enum.Enum):
     PREPARE = "prepare"
     COMMIT = "commit"
     ABORT = "abort"
-    # DROP: name. RUN: path, payload; answer: payload.
+    # DROP: name. RUN: path, payload; answer: payload. COUNTS: answer: families, those of the one worker.
     DROP = "drop"
     RUN = "run"
+    COUNTS = "counts"
 
     ANSWER = "answer"
 

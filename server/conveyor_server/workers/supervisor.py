@@ -136,6 +136,7 @@ class Supervisor:
                 raise StartError(f"worker {number} ended {failures} times before it served ({how}); the log says more.")
             delay = min(MAX_DELAY, FIRST_DELAY * 2**failures)
             log.error("worker %d ended unexpectedly (%s); another takes its place in %.1f s", number, how, delay)
+            self._coordinator.workers.restarts += 1
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._stop.first.wait(), delay)
                 return 0

@@ -33,7 +33,8 @@ class Worker:
         self._stop = StopRequests()
         self._fellows = Fellows(link)
         self._start: asyncio.Future[Start] = asyncio.get_running_loop().create_future()
-        # There once the repository is loaded.
+        # Once it is made, and once the repository is loaded.
+        self._made: Server | None = None
         self._server: asyncio.Future[Server] = asyncio.get_running_loop().create_future()
         self._candidates: dict[str, Candidate] = {}
         self._handlers: dict[Kind, Callable[[Server, Body], Awaitable[Body]]] = {
@@ -83,6 +84,9 @@ class Worker:
         """What the parent tells and asks."""
         if message.kind is Kind.START:
             self._start.set_result(Start.from_body(message.body))
+        elif message.kind is Kind.COUNTS:
+            families = self._made.metrics.snapshot() if self._made is not None else []
+            return {"families": [family.to_json() for family in families]}
         elif message.kind is Kind.STOP:
             (self._stop.second if self._stop.first.is_set() else self._stop.first).set()
         else:
@@ -91,6 +95,7 @@ class Worker:
 
     async def _live(self) -> int:
         start = await self._start
+        self._fellows.number = start.number
         settings = ServerSettings.model_validate_json(start.settings_json)
         configure_logging(settings.log_level, start.number if settings.workers > 1 else None)
         # Heavy.
@@ -99,6 +104,7 @@ class Worker:
         server = Server(
             settings, await asyncio.to_thread(choose_provider, settings.device), self._make_engine, self._fellows
         )
+        self._made = server
         try:
             await until(self._stop.first, self._begin(server, start))
             await self._stop.first.wait()

@@ -1,0 +1,20 @@
+"""The page that Prometheus scrapes; any worker's answers for all of them."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from conveyor_server.http.services import HttpServices
+from conveyor_server.metrics.exposition import page
+
+
+def metrics_routes(services: HttpServices) -> list[Route]:
+    """`/metrics`, in Prometheus's text format or as OpenMetrics, as the Accept header asks."""
+
+    async def metrics(request: Request) -> Response:
+        content, content_type = page(await services.metrics.collect(), request.headers.get("accept", ""))
+        return Response(content, headers={"content-type": content_type, "cache-control": "no-store"})
+
+    return [Route("/metrics", metrics)]
