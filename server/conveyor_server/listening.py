@@ -2,22 +2,51 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import socket
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
 
+from conveyor_server.doors.certificates import TlsFiles, grpc_tls, http_tls
 from conveyor_server.errors import StartError
+
+if TYPE_CHECKING:
+    from conveyor_server.settings import ServerSettings
 
 
 @dataclass(frozen=True, kw_only=True)
 class Listening:
-    """Where to listen, and how large a message may be. `shared` when other processes listen there too."""
+    """Where to listen, and what is let in. `shared` when other processes listen there too."""
 
     host: str
     port: int
     max_message_bytes: int
     shared: bool = False
+    # None for a plain port.
+    tls: TlsFiles | None = None
+    # Calls at a time on one connection, and connections at a time.
+    max_concurrent_streams: int = 10_000
+    max_connections: int = 50_000
+
+
+def grpc_listening(settings: ServerSettings, *, shared: bool) -> Listening:
+    """The gRPC port. Raises StartError for TLS files that do not go together."""
+    return Listening(
+        host=settings.host,
+        port=settings.port,
+        max_message_bytes=settings.max_message_bytes,
+        shared=shared,
+        tls=grpc_tls(settings),
+        max_concurrent_streams=settings.max_concurrent_streams,
+        max_connections=settings.max_connections,
+    )
+
+
+def http_listening(settings: ServerSettings, *, shared: bool) -> Listening:
+    """The HTTP port. Raises StartError for TLS files that do not go together."""
+    grpc = grpc_listening(settings, shared=shared)
+    return replace(grpc, host=settings.http_host or settings.host, port=settings.http_port, tls=http_tls(settings))
 
 
 GRPC_ADVICE: Final = "choose another with --host and --port (port 0 takes a free one)"
@@ -27,6 +56,14 @@ HTTP_ADVICE: Final = "choose another with --http-host and --http-port (port 0 ta
 def address_in_words(host: str, port: int) -> str:
     """host:port, as it is written in addresses."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only programs of this machine reach the address. A name other than localhost may lead anywhere."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def ensure_free(host: str, port: int, advice: str = GRPC_ADVICE) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
@@ -21,7 +22,8 @@ from conveyor_server.calls import (
     answer_unary,
     is_request_id,
 )
-from conveyor_server.listening import Listening, ensure_free
+from conveyor_server.engines.grpcio_tls import GrpcioCertificates
+from conveyor_server.listening import Listening, address_in_words, ensure_free
 
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
 
@@ -38,6 +40,7 @@ class GrpcioEngine:
 
     def __init__(self, methods: MethodTable, listening: Listening) -> None:
         self._listening = listening
+        self._watching: asyncio.Task[None] | None = None
         self._server = aio.server(
             handlers=[_Handlers(methods)],
             options=[
@@ -45,6 +48,8 @@ class GrpcioEngine:
                 ("grpc.max_send_message_length", listening.max_message_bytes),
                 # Otherwise a second server would share the port unnoticed.
                 ("grpc.so_reuseport", int(listening.shared)),
+                ("grpc.max_concurrent_streams", listening.max_concurrent_streams),
+                ("grpc.max_allowed_incoming_connections", listening.max_connections),
             ],
         )
 
@@ -54,13 +59,22 @@ class GrpcioEngine:
         if not self._listening.shared:
             # Asked first by ourselves: grpcio prints a report of its own and does not say why.
             ensure_free(host, port)
-        bound = self._server.add_insecure_port(f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
+        bound = self._bind(address_in_words(host, port))
         await self._server.start()
         return bound
 
     async def stop(self, grace: float) -> None:
         """Closes the port, and gives calls `grace` seconds before it cuts them."""
+        if self._watching is not None:
+            self._watching.cancel()
         await self._server.stop(grace)
+
+    def _bind(self, address: str) -> int:
+        if self._listening.tls is None:
+            return self._server.add_insecure_port(address)
+        certificates = GrpcioCertificates(self._listening.tls)
+        self._watching = asyncio.create_task(certificates.watch.run())
+        return self._server.add_secure_port(address, certificates.credentials())
 
 
 class _Handlers(grpc.GenericRpcHandler):

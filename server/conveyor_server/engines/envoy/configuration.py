@@ -6,6 +6,7 @@ import resource
 from pathlib import Path
 from typing import Any, Final
 
+from conveyor_server.engines.envoy.secrets import transport_socket
 from conveyor_server.listening import Listening
 
 APPLICATION: Final = "conveyor_server.engines.envoy.inside:application"
@@ -17,9 +18,6 @@ _TYPE: Final = "type.googleapis.com/envoy.extensions"
 # Bytes that one stream, and one connection, may have on the way to a handler that does not read them yet.
 STREAM_WINDOW: Final = 1024 * KIB
 CONNECTION_WINDOW: Final = 64 * 1024 * KIB
-# Calls at a time on one connection; further ones wait at the caller.
-MAX_CONCURRENT_STREAMS: Final = 10_000
-MAX_CONNECTIONS: Final = 50_000
 # File descriptors kept for everything that is not a connection.
 SPARE_DESCRIPTORS: Final = 512
 # A connection of which most calls are cancelled within a second, this many at least, is closed: it only burns time.
@@ -34,15 +32,20 @@ RUNTIME: Final = {
 }
 
 
-def envoy_configuration(listening: Listening, filters: list[dict[str, Any]], admin_socket: Path) -> dict[str, Any]:
-    """One listener for gRPC, whose calls go to the application; `filters` load it."""
+def envoy_configuration(listening: Listening, filters: list[dict[str, Any]], folder: Path) -> dict[str, Any]:
+    """One listener for gRPC, whose calls go to the application; `filters` load it. `folder` is for Envoy alone."""
     return {
         # A socket in a private folder: nobody else can reach it.
-        "admin": {"address": {"pipe": {"path": str(admin_socket), "mode": 0o600}}},
+        "admin": {"address": {"pipe": {"path": str(admin_socket_in(folder)), "mode": 0o600}}},
         "layered_runtime": {"layers": [{"name": "conveyor", "static_layer": RUNTIME}]},
-        "overload_manager": {"resource_monitors": [_connection_limit()]},
-        "static_resources": {"listeners": [_listener(listening, filters)]},
+        "overload_manager": {"resource_monitors": [_connection_limit(listening.max_connections)]},
+        "static_resources": {"listeners": [_listener(listening, filters, folder)]},
     }
+
+
+def admin_socket_in(folder: Path) -> Path:
+    """Where Envoy's administration listens."""
+    return folder / "admin.sock"
 
 
 def python_filters(application: str) -> list[dict[str, Any]]:
@@ -55,8 +58,8 @@ def python_filters(application: str) -> list[dict[str, Any]]:
     return filters
 
 
-def _listener(listening: Listening, filters: list[dict[str, Any]]) -> dict[str, Any]:
-    manager = {
+def _listener(listening: Listening, filters: list[dict[str, Any]], folder: Path) -> dict[str, Any]:
+    manager: dict[str, Any] = {
         "@type": f"{_TYPE}.filters.network.http_connection_manager.v3.HttpConnectionManager",
         "stat_prefix": STAT_PREFIX,
         "route_config": {"virtual_hosts": [{"name": "all", "domains": ["*"]}]},
@@ -67,27 +70,32 @@ def _listener(listening: Listening, filters: list[dict[str, Any]]) -> dict[str, 
         "stream_idle_timeout": "0s",
         "request_headers_timeout": "10s",
         "http2_protocol_options": {
-            "max_concurrent_streams": MAX_CONCURRENT_STREAMS,
+            "max_concurrent_streams": listening.max_concurrent_streams,
             "initial_stream_window_size": STREAM_WINDOW,
             "initial_connection_window_size": CONNECTION_WINDOW,
             # Finds callers who vanished without a word.
             "connection_keepalive": {"interval": "30s", "timeout": "10s"},
         },
     }
+    chain: dict[str, Any] = {
+        "filters": [{"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}]
+    }
+    if listening.tls is not None:
+        chain["transport_socket"] = transport_socket(folder, listening.tls)
+        # Whom a verified certificate names; what a caller says of itself is taken away, with TLS and without.
+        manager["forward_client_cert_details"] = "SANITIZE_SET"
+        manager["set_current_client_cert_details"] = {"subject": True, "uri": True, "dns": True}
     return {
         "name": "grpc",
         "address": {"socket_address": {"address": listening.host, "port_value": listening.port}},
         # The parent holds the port for us with a socket of its own.
         "enable_reuse_port": True,
-        "filter_chains": [
-            {"filters": [{"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}]}
-        ],
+        "filter_chains": [chain],
     }
 
 
-def _connection_limit() -> dict[str, Any]:
+def _connection_limit(limit: int) -> dict[str, Any]:
     descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    limit = MAX_CONNECTIONS
     if descriptors != resource.RLIM_INFINITY:
         limit = max(1, min(limit, descriptors - SPARE_DESCRIPTORS))
     return {

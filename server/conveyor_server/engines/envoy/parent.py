@@ -11,9 +11,16 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
+from conveyor_server.doors.file_watch import FileWatch
 from conveyor_server.engines.envoy.able import EnvoyError, environment, executable
 from conveyor_server.engines.envoy.admin import until_flushed
-from conveyor_server.engines.envoy.configuration import APPLICATION, envoy_configuration, python_filters
+from conveyor_server.engines.envoy.configuration import (
+    APPLICATION,
+    admin_socket_in,
+    envoy_configuration,
+    python_filters,
+)
+from conveyor_server.engines.envoy.secrets import write_secrets
 from conveyor_server.listening import Listening
 from conveyor_server.workers.link import VARIABLE, Link, open_link
 
@@ -46,8 +53,15 @@ class EnvoyLauncher:
 class EnvoyProcess:
     """A running Envoy, and the link to the server inside."""
 
-    def __init__(self, process: asyncio.subprocess.Process, link: Link, folder: TemporaryDirectory[str]) -> None:
+    def __init__(
+        self,
+        process: asyncio.subprocess.Process,
+        link: Link,
+        folder: TemporaryDirectory[str],
+        certificates: FileWatch | None,
+    ) -> None:
         self._process = process
+        self._watching = None if certificates is None else asyncio.create_task(certificates.run())
         self._folder = folder
         self.link = link
 
@@ -55,13 +69,15 @@ class EnvoyProcess:
         """Waits until the last answers have left Envoy."""
         try:
             async with asyncio.timeout(FLUSH_SECONDS):
-                await until_flushed(_admin_socket(self._folder))
+                await until_flushed(admin_socket_in(Path(self._folder.name)))
         except (TimeoutError, OSError):
             log.warning("some answers may not have left Envoy", exc_info=True)
 
     async def end(self) -> int:
         """Ends Envoy's process, and removes its folder; returns the exit code."""
         self.link.close()
+        if self._watching is not None:
+            self._watching.cancel()
         with suppress(ProcessLookupError):
             self._process.terminate()
         try:
@@ -78,14 +94,15 @@ class EnvoyProcess:
             self._process.kill()
 
 
-def _admin_socket(folder: TemporaryDirectory[str]) -> Path:
-    return Path(folder.name) / "admin.sock"
-
-
 async def _start(program: str, listening: Listening, folder: TemporaryDirectory[str]) -> EnvoyProcess:
     configuration = Path(folder.name) / "envoy.json"
     filters = python_filters(APPLICATION)
-    configuration.write_text(json.dumps(envoy_configuration(listening, filters, _admin_socket(folder))))
+    watch = None
+    if (files := listening.tls) is not None:
+        secrets = Path(folder.name)
+        watch = FileWatch("certificate", files.paths, lambda: write_secrets(secrets, files))
+        write_secrets(secrets, files)
+    configuration.write_text(json.dumps(envoy_configuration(listening, filters, Path(folder.name))))
     ours, theirs = socket.socketpair()
     with theirs:
         process = await asyncio.create_subprocess_exec(
@@ -98,4 +115,4 @@ async def _start(program: str, listening: Listening, folder: TemporaryDirectory[
             # Away from the terminal's Ctrl-C, which would cut what is in flight.
             start_new_session=True,
         )
-    return EnvoyProcess(process, await open_link(ours), folder)
+    return EnvoyProcess(process, await open_link(ours), folder, watch)

@@ -36,7 +36,7 @@ def problem_with_envoy() -> str | None:
     listening = Listening(host="127.0.0.1", port=0, max_message_bytes=1)
     with TemporaryDirectory(prefix="conveyor-") as folder:
         file = Path(folder) / "envoy.json"
-        file.write_text(json.dumps(envoy_configuration(listening, python_filters(TRIAL), Path(folder) / "admin.sock")))
+        file.write_text(json.dumps(envoy_configuration(listening, python_filters(TRIAL), Path(folder))))
         command = [executable(), "--mode", "validate", "--config-path", str(file), "--log-level", "error"]
         try:
             done = subprocess.run(
