@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 
 def serve(settings: ServerSettings) -> int:
     """Serves until told to stop; returns the exit code. Raises ConveyorError when it cannot start."""
-    configure_logging(settings.log_level)
+    configure_logging(settings.log_level, settings.log_format)
     log.info("configuration %s", settings.in_words())
     code = run_in_loop(run(settings))
     exit_now_if_a_run_hangs(code)

@@ -7,8 +7,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -30,6 +31,15 @@ from conveyor_server.timed_run import TimedRun
 log = logging.getLogger(__name__)
 
 
+# Called with a model's name and version; stands around its load.
+WatchLoad = Callable[[str, int], AbstractContextManager[None]]
+
+
+def unwatched(name: str, version: int) -> AbstractContextManager[None]:
+    """Nobody looks at loads."""
+    return nullcontext()
+
+
 @dataclass(frozen=True, kw_only=True)
 class LoadOptions:
     """How models are loaded: the same for every model of a server."""
@@ -48,10 +58,16 @@ class LoadOptions:
     decode_pool: Executor
     # Whether to count how requests spread, beside their sums.
     spread: bool = True
+    watch_load: WatchLoad = unwatched
 
 
 async def load_model(path: Path, name: str, version: int, options: LoadOptions) -> Model:
     """Loads, warms and proves one version. Raises ConveyorError with the reason when it cannot be served."""
+    with options.watch_load(name, version):
+        return await _load(path, name, version, options)
+
+
+async def _load(path: Path, name: str, version: int, options: LoadOptions) -> Model:
     started = time.perf_counter()
     opened = await asyncio.to_thread(_open, path, options)
     loop = asyncio.get_running_loop()

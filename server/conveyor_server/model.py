@@ -16,6 +16,7 @@ from conveyor_server.errors import ErrorKind, ServingError
 from conveyor_server.images import ImageReader
 from conveyor_server.signature import Signature
 from conveyor_server.timed_run import TimedRun
+from conveyor_server.tracing.record import note_run
 
 
 class Inference(NamedTuple):
@@ -72,6 +73,7 @@ class Model:
                 return await self._read_and_run(reader, images, deadline, priority, arrived)
             preprocess_seconds = time.monotonic() - arrived
             outcome = await batcher.run(rows, deadline, priority, arrived)
+            note_run(self.name, self.version_text, arrived, preprocess_seconds, outcome)
         except BaseException as error:
             batcher.statistics.add_failure(time.monotonic() - arrived, error)
             raise
@@ -84,7 +86,9 @@ class Model:
         try:
             _check_deadline(deadline, arrived)
             self.batcher.admit(len(rows))
-            return await self.batcher.run(rows, deadline, priority, arrived)
+            outcome = await self.batcher.run(rows, deadline, priority, arrived)
+            note_run(self.name, self.version_text, arrived, 0.0, outcome)
+            return outcome
         except BaseException as error:
             self.batcher.statistics.add_failure(time.monotonic() - arrived, error)
             raise
@@ -119,6 +123,7 @@ class Model:
             self.batcher.statistics.add_failure(preprocess_seconds, unread.only_error())
             return unread
         outcome = await self.batcher.run(merge_rows(rows), deadline, priority, arrived)
+        note_run(self.name, self.version_text, arrived, preprocess_seconds, outcome)
         if len(rows) == len(results):
             return Inference(outcome.output, preprocess_seconds, outcome)
         outputs = iter(outcome.output)

@@ -12,6 +12,8 @@ from collections.abc import Coroutine
 from contextlib import suppress
 from typing import Any, TypeVar
 
+from conveyor_server.log_format import LogFormat, formatter
+
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
@@ -56,8 +58,9 @@ def exit_now_if_a_run_hangs(code: int) -> None:
                 os._exit(code)
 
 
-def configure_logging(level: str, worker: int | None = None) -> None:
+def configure_logging(level: str, form: LogFormat, worker: int | None = None) -> None:
     """Our log goes to stderr, one line an event, with the worker's number; other libraries speak up only to warn."""
-    who = "" if worker is None else f"worker={worker} "
-    logging.basicConfig(stream=sys.stderr, format=f"%(asctime)s %(levelname)s {who}%(message)s", level=logging.WARNING)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(formatter(form, worker))
+    logging.basicConfig(handlers=[handler], level=logging.WARNING)
     logging.getLogger("conveyor_server").setLevel(level.upper())

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from conveyor_server.calls import MethodTable
@@ -22,6 +23,7 @@ from conveyor_server.inference.infer import InferenceHandlers
 from conveyor_server.inference.repository_control import RepositoryHandlers
 from conveyor_server.inference.service import GRPCInferenceService
 from conveyor_server.inference.shared_memory import SharedMemory
+from conveyor_server.inference.trace_settings import TraceSettings
 from conveyor_server.listening import Listening, address_in_words
 from conveyor_server.loading import LoadOptions
 from conveyor_server.metrics.family import Source
@@ -39,6 +41,7 @@ from conveyor_server.service import SERVICE as CLASSIFIER_SERVICE
 from conveyor_server.service import ClassifierService, ServiceLimits
 from conveyor_server.session import SessionOptions
 from conveyor_server.settings import ServerSettings
+from conveyor_server.tracing.observing import Observing
 from conveyor_server.version_policy import only_versions, parse_policy
 from conveyor_server.watchdog import Watchdog
 from conveyor_server.workers.fellows import Fellows
@@ -67,11 +70,12 @@ class Server:
         self._settings = settings
         self._provider = provider
         self._fellows = fellows
+        self._observing = Observing(settings)
         threads = settings.decode_threads or min(MAX_DECODE_THREADS, usable_cpus())
         self._decode_pool = ThreadPoolExecutor(threads, thread_name_prefix="conveyor decode")
         self.repository = Repository(
             settings.repository,
-            load_options(settings, provider, self._decode_pool),
+            replace(load_options(settings, provider, self._decode_pool), watch_load=self._observing.watch_load),
             parse_policy(settings.version_policy),
         )
         self._gate = Gate()
@@ -85,7 +89,7 @@ class Server:
         self.repository.changed = self._note_change
         self.metrics = self._make_metrics()
         own = self._own_methods()
-        self._methods = own if fellows is None else fellows.share(own)
+        self._methods = self._observing.watched(own if fellows is None else fellows.share(own))
         self._engine = make_engine(self._methods, self._listening(settings.host, settings.port))
         self._http: HttpPort | None = None
         self._watching: asyncio.Task[None] | None = None
@@ -175,6 +179,7 @@ class Server:
             await self._http.stop(HTTP_LAST_SECONDS)
         self.repository.close()
         self._decode_pool.shutdown(wait=False, cancel_futures=True)
+        await self._observing.close()
         log.info("stopped")
 
     async def _load_pinned(self, pins: Mapping[str, Pin]) -> None:
@@ -235,6 +240,7 @@ class Server:
             InferenceHandlers(self.repository, self._gate, memory, settings.max_stream_in_flight),
             RepositoryHandlers(self.repository, self._control, explicit=_is_explicit(settings)),
             memory,
+            TraceSettings(self._observing.sampling),
         )
 
 

@@ -1,4 +1,4 @@
-"""LogSettings and TraceSetting: what can be changed while the server runs."""
+"""LogSettings: what is logged can be changed while the server runs."""
 
 from __future__ import annotations
 
@@ -12,15 +12,6 @@ from conveyor_server.inference import inference_pb2 as pb
 _LOGGER: Final = "conveyor_server"
 _LEVELS: Final = {"log_error": logging.ERROR, "log_warning": logging.WARNING, "log_info": logging.INFO}
 _FIXED_LOG_SETTINGS: Final = {"log_file": "", "log_format": "default"}
-_OFF: Final = "OFF"
-_TRACE_SETTINGS: Final = {
-    "trace_file": (),
-    "trace_level": (_OFF,),
-    "trace_rate": ("1000",),
-    "trace_count": ("-1",),
-    "log_frequency": ("0",),
-    "trace_mode": ("triton",),
-}
 
 LogSetting = pb.LogSettingsRequest.SettingValue
 LogSettingMap = Mapping[str, LogSetting]
@@ -53,25 +44,6 @@ def log_settings() -> pb.LogSettingsResponse:
     response.settings["log_verbose_level"].uint32_param = int(level <= logging.DEBUG)
     for name, value in _FIXED_LOG_SETTINGS.items():
         response.settings[name].string_param = value
-    return response
-
-
-def check_trace_settings(settings: Mapping[str, pb.TraceSettingRequest.SettingValue]) -> None:
-    """Raises ServingError for a change: nothing is traced by this protocol, and only what already holds is taken."""
-    for name, setting in settings.items():
-        if name not in _TRACE_SETTINGS:
-            raise ServingError(ErrorKind.INVALID_ARGUMENT, f"there is no trace setting '{name}'")
-        # Without values a setting goes back to its default, and all of them are at theirs.
-        if setting.value and tuple(setting.value) != _TRACE_SETTINGS[name]:
-            message = f"trace setting '{name}' cannot be changed: this server writes no traces by this protocol"
-            raise ServingError(ErrorKind.UNSUPPORTED, message)
-
-
-def trace_settings() -> pb.TraceSettingResponse:
-    """What holds for every model: tracing is off."""
-    response = pb.TraceSettingResponse()
-    for name, values in _TRACE_SETTINGS.items():
-        response.settings[name].value.extend(values)
     return response
 
 

@@ -10,6 +10,7 @@ from google.protobuf.message import Message
 from conveyor_server.calls import CallContext, Method, MethodTable, StreamMethod, UnaryHandler, UnaryMethod
 from conveyor_server.entry import State
 from conveyor_server.errors import ErrorKind, ServingError
+from conveyor_server.groups import Group
 from conveyor_server.health import Health
 from conveyor_server.inference import SERVICE
 from conveyor_server.inference import inference_pb2 as pb
@@ -17,15 +18,11 @@ from conveyor_server.inference.codes import INFERENCE_CODES
 from conveyor_server.inference.counters import statistics_of
 from conveyor_server.inference.description import config_of, metadata_of
 from conveyor_server.inference.infer import InferenceHandlers
-from conveyor_server.inference.live_settings import (
-    change_log_level,
-    check_trace_settings,
-    log_settings,
-    trace_settings,
-)
+from conveyor_server.inference.live_settings import change_log_level, log_settings
 from conveyor_server.inference.lookup import find_entry, find_model, is_known
 from conveyor_server.inference.repository_control import RepositoryHandlers
 from conveyor_server.inference.shared_memory import SharedMemory
+from conveyor_server.inference.trace_settings import TraceSettings
 from conveyor_server.repository import Repository
 
 SERVER_NAME: Final = "conveyor"
@@ -54,40 +51,49 @@ class GRPCInferenceService:
         inference: InferenceHandlers,
         control: RepositoryHandlers,
         memory: SharedMemory,
+        tracing: TraceSettings,
     ) -> None:
         self._repository = repository
         self._health = health
         self._inference = inference
         self._control = control
         self._memory = memory
+        self._tracing = tracing
         self._version = metadata.version(DISTRIBUTION)
 
     def methods(self) -> MethodTable:
         """The handlers by the full paths of their methods."""
         control = self._control
         table: dict[str, Method] = {
-            "ServerLive": _unary(self.server_live, pb.ServerLiveRequest),
-            "ServerReady": _unary(self.server_ready, pb.ServerReadyRequest),
-            "ModelReady": _unary(self.model_ready, pb.ModelReadyRequest),
+            "ServerLive": _unary(self.server_live, pb.ServerLiveRequest, Group.HEALTH),
+            "ServerReady": _unary(self.server_ready, pb.ServerReadyRequest, Group.HEALTH),
+            "ModelReady": _unary(self.model_ready, pb.ModelReadyRequest, Group.HEALTH),
             "ServerMetadata": _unary(self.server_metadata, pb.ServerMetadataRequest),
             "ModelMetadata": _unary(self.model_metadata, pb.ModelMetadataRequest),
             "ModelConfig": _unary(self.model_config, pb.ModelConfigRequest),
-            "ModelStatistics": _unary(self.model_statistics, pb.ModelStatisticsRequest),
+            "ModelStatistics": _unary(self.model_statistics, pb.ModelStatisticsRequest, Group.METRICS),
             "ModelInfer": _unary(self._inference.model_infer, pb.ModelInferRequest),
             "ModelStreamInfer": StreamMethod(
-                handler=self._inference.model_stream_infer, request_type=pb.ModelInferRequest, codes=INFERENCE_CODES
+                handler=self._inference.model_stream_infer,
+                request_type=pb.ModelInferRequest,
+                codes=INFERENCE_CODES,
+                group=Group.INFERENCE,
             ),
             "RepositoryIndex": _unary(control.index, pb.RepositoryIndexRequest),
-            "RepositoryModelLoad": _unary(control.load, pb.RepositoryModelLoadRequest),
-            "RepositoryModelUnload": _unary(control.unload, pb.RepositoryModelUnloadRequest),
-            "SystemSharedMemoryStatus": _unary(self.memory_status, pb.SystemSharedMemoryStatusRequest),
-            "SystemSharedMemoryRegister": _unary(self.memory_register, pb.SystemSharedMemoryRegisterRequest),
-            "SystemSharedMemoryUnregister": _unary(self.memory_unregister, pb.SystemSharedMemoryUnregisterRequest),
-            "CudaSharedMemoryStatus": _unary(self.cuda_memory, pb.CudaSharedMemoryStatusRequest),
-            "CudaSharedMemoryRegister": _unary(self.cuda_memory, pb.CudaSharedMemoryRegisterRequest),
-            "CudaSharedMemoryUnregister": _unary(self.cuda_memory, pb.CudaSharedMemoryUnregisterRequest),
-            "TraceSetting": _unary(self.trace_setting, pb.TraceSettingRequest),
-            "LogSettings": _unary(self.log_settings, pb.LogSettingsRequest),
+            "RepositoryModelLoad": _unary(control.load, pb.RepositoryModelLoadRequest, Group.ADMIN),
+            "RepositoryModelUnload": _unary(control.unload, pb.RepositoryModelUnloadRequest, Group.ADMIN),
+            "SystemSharedMemoryStatus": _unary(self.memory_status, pb.SystemSharedMemoryStatusRequest, Group.ADMIN),
+            "SystemSharedMemoryRegister": _unary(
+                self.memory_register, pb.SystemSharedMemoryRegisterRequest, Group.ADMIN
+            ),
+            "SystemSharedMemoryUnregister": _unary(
+                self.memory_unregister, pb.SystemSharedMemoryUnregisterRequest, Group.ADMIN
+            ),
+            "CudaSharedMemoryStatus": _unary(self.cuda_memory, pb.CudaSharedMemoryStatusRequest, Group.ADMIN),
+            "CudaSharedMemoryRegister": _unary(self.cuda_memory, pb.CudaSharedMemoryRegisterRequest, Group.ADMIN),
+            "CudaSharedMemoryUnregister": _unary(self.cuda_memory, pb.CudaSharedMemoryUnregisterRequest, Group.ADMIN),
+            "TraceSetting": _unary(self.trace_setting, pb.TraceSettingRequest, Group.ADMIN),
+            "LogSettings": _unary(self.log_settings, pb.LogSettingsRequest, Group.ADMIN),
         }
         return {f"/{SERVICE}/{name}": method for name, method in table.items()}
 
@@ -168,11 +174,14 @@ class GRPCInferenceService:
         raise ServingError(ErrorKind.UNSUPPORTED, message)
 
     async def trace_setting(self, request: pb.TraceSettingRequest, context: CallContext) -> pb.TraceSettingResponse:
-        """What is traced: nothing, and it cannot be changed."""
+        """What is traced, after any change that was asked for; the same for every model."""
         if request.model_name:
             find_entry(self._repository, request.model_name, "")
-        check_trace_settings(request.settings)
-        return trace_settings()
+            if request.settings:
+                message = "trace settings are the same for every model; change them without naming one"
+                raise ServingError(ErrorKind.UNSUPPORTED, message)
+        self._tracing.change(request.settings)
+        return self._tracing.current()
 
     async def log_settings(self, request: pb.LogSettingsRequest, context: CallContext) -> pb.LogSettingsResponse:
         """What is logged, after any change that was asked for."""
@@ -180,8 +189,8 @@ class GRPCInferenceService:
         return log_settings()
 
 
-def _unary(handler: UnaryHandler, request_type: type[Message]) -> UnaryMethod:
-    return UnaryMethod(handler=handler, request_type=request_type, codes=INFERENCE_CODES)
+def _unary(handler: UnaryHandler, request_type: type[Message], group: Group = Group.INFERENCE) -> UnaryMethod:
+    return UnaryMethod(handler=handler, request_type=request_type, codes=INFERENCE_CODES, group=group)
 
 
 def _not_available(name: str) -> ServingError:

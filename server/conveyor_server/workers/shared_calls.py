@@ -14,7 +14,8 @@ STATISTICS: Final = f"/{SERVICE}/ModelStatistics"
 REGISTER: Final = f"/{SERVICE}/SystemSharedMemoryRegister"
 UNREGISTER: Final = f"/{SERVICE}/SystemSharedMemoryUnregister"
 LOG: Final = f"/{SERVICE}/LogSettings"
-SHARED: Final = (STATISTICS, REGISTER, UNREGISTER, LOG)
+TRACE: Final = f"/{SERVICE}/TraceSetting"
+SHARED: Final = (STATISTICS, REGISTER, UNREGISTER, LOG, TRACE)
 
 
 def to_text(payload: bytes) -> str:
@@ -40,10 +41,12 @@ class Remembered:
     def __init__(self) -> None:
         self._regions: dict[str, bytes] = {}
         self._log = pb.LogSettingsRequest()
+        self._trace = pb.TraceSettingRequest()
         self._note: dict[str, Callable[[bytes], None]] = {
             REGISTER: self._register,
             UNREGISTER: self._unregister,
             LOG: self._change_log,
+            TRACE: self._change_trace,
         }
 
     def note(self, path: str, payload: bytes) -> None:
@@ -54,7 +57,8 @@ class Remembered:
     def calls(self) -> list[tuple[str, str]]:
         """The calls to make again: path, and payload as text."""
         regions = [(REGISTER, to_text(payload)) for payload in self._regions.values()]
-        return [*regions, (LOG, to_text(self._log.SerializeToString()))]
+        settings = [(LOG, self._log.SerializeToString()), (TRACE, self._trace.SerializeToString())]
+        return [*regions, *((path, to_text(payload)) for path, payload in settings)]
 
     def _register(self, payload: bytes) -> None:
         self._regions[pb.SystemSharedMemoryRegisterRequest.FromString(payload).name] = payload
@@ -68,3 +72,7 @@ class Remembered:
         for name, value in pb.LogSettingsRequest.FromString(payload).settings.items():
             if value.WhichOneof("parameter_choice") is not None:
                 self._log.settings[name].CopyFrom(value)
+
+    def _change_trace(self, payload: bytes) -> None:
+        for name, value in pb.TraceSettingRequest.FromString(payload).settings.items():
+            self._trace.settings[name].CopyFrom(value)

@@ -97,7 +97,8 @@ class Worker:
         start = await self._start
         self._fellows.number = start.number
         settings = ServerSettings.model_validate_json(start.settings_json)
-        configure_logging(settings.log_level, start.number if settings.workers > 1 else None)
+        number = start.number if settings.workers > 1 else None
+        configure_logging(settings.log_level, settings.log_format, number)
         # Heavy.
         from conveyor_server.providers import choose_provider
 

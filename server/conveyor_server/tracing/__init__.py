@@ -1,0 +1,1 @@
+"""Looking at calls: which of them, what is known of them, and who is told: the access log and OpenTelemetry."""
