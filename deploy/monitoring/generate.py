@@ -20,7 +20,7 @@ SOURCE = {"type": "prometheus", "uid": "${datasource}"}
 # Of the series of one server; the variables stand at the top of the board.
 MINE = 'job="conveyor",instance=~"$instance"'
 MODEL = f'{MINE},model=~"$model"'
-NOT_OK = MODEL + ',outcome!="ok"'
+NOT_OK = MODEL + ',outcome!="success"'
 WINDOW = "[$__rate_interval]"
 COLUMNS = 24
 
@@ -170,12 +170,12 @@ BOARD: dict[str, tuple[Panel, ...]] = {
         ),
     ),
     "Process": (
-        Panel("Resident memory", {"{{instance}}": f"conveyor_process_resident_bytes{{{MINE}}}"}, "bytes"),
+        Panel("Resident memory", {"{{instance}} {{process}}": f"conveyor_process_resident_bytes{{{MINE}}}"}, "bytes"),
         Panel(
             "Threads and descriptors",
             {
-                "threads {{instance}}": f"conveyor_process_threads{{{MINE}}}",
-                "descriptors {{instance}}": f"conveyor_process_open_descriptors{{{MINE}}}",
+                "threads {{instance}} {{process}}": f"conveyor_process_threads{{{MINE}}}",
+                "descriptors {{instance}} {{process}}": f"conveyor_process_open_descriptors{{{MINE}}}",
             },
         ),
         Panel(
