@@ -10,6 +10,7 @@ from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, CliPositionalArg
 
 from conveyor_server.log_format import LogFormat
+from conveyor_server.traffic.configured import parse_rule, texts_of
 from conveyor_server.version_policy import parse_policy
 
 MIB = 1024 * 1024
@@ -82,6 +83,11 @@ class ServerSettings(BaseSettings):
         description="Library of ONNX operators that models may use; it runs with all rights of the server. May be "
         "given several times.",
     )
+    console: bool = Field(
+        True,
+        description="Serve the console, a page for people, at / of the HTTP port. Where other machines reach that "
+        "port, there is one only behind a token or a client certificate.",
+    )
     metrics: bool = Field(True, description="Count how requests spread, and show all metrics at /metrics over HTTP.")
     device: Literal["auto", "cpu", "cuda"] = Field(
         "auto", description="Where models run. auto: CUDA where it is usable, else CPU. cuda: refuse to start without."
@@ -137,6 +143,18 @@ class ServerSettings(BaseSettings):
         le=86_400.0,
         description="Seconds after which a run counts as hanging, and its model as not ready.",
     )
+    traffic: list[str] = Field(
+        default_factory=list,
+        description="A model's traffic rule, as mnist:stable=1,shadow=2,min-agreement=0.95 or mnist:stable=1,canary=2,"
+        "canary-share=0.1; see docs/safe-change.md. May be given several times.",
+    )
+    drift: bool = Field(True, description="Compare what is served with what models were trained on, in a sample.")
+    drift_window: float = Field(
+        3600.0, gt=0.0, le=31_536_000.0, description="Seconds after which what was served counts half for drift."
+    )
+    verify_rate: float = Field(
+        0.0, ge=0.0, le=1.0, description="Share of the served rows that are run again, each alone, and compared."
+    )
     drain_delay: float = Field(
         0.0, ge=0.0, description="Seconds that a stopping server still takes requests while its health says no."
     )
@@ -168,6 +186,19 @@ class ServerSettings(BaseSettings):
         if endpoint is not None and re.fullmatch(r"https?://[^\s/]+/?", endpoint) is None:
             raise ValueError(f"{endpoint!r} is not an address as http://localhost:4317")
         return endpoint
+
+    @field_validator("traffic", mode="before")
+    @classmethod
+    def _rules_as_texts(cls, rules: Any) -> Any:
+        return texts_of(rules)
+
+    @field_validator("traffic")
+    @classmethod
+    def _are_rules(cls, rules: list[str]) -> list[str]:
+        names = [parse_rule(rule)[0] for rule in rules]
+        if len(set(names)) < len(names):
+            raise ValueError("a model has more than one traffic rule; give one")
+        return rules
 
     @field_validator("version_policy")
     @classmethod

@@ -1,0 +1,164 @@
+// What came of a picture: the labels as bars, where the time went, what the model was given, and why it said so.
+
+import { explain, look } from "./api.js";
+import { h, say, svg } from "./dom.js";
+import { paintHeat, paintRow } from "./heat.js";
+import { microseconds, percent, plain } from "./numbers.js";
+
+const TOP = 5;
+
+/** The card beside the picture. */
+export class Answer {
+  /** `model` is {model, version}. */
+  constructor(model) {
+    this.element = h("div", { class: "card", "aria-label": "Answer", role: "region" });
+    this._model = model;
+    this._explains = false;
+    this._asking = null;
+    this.clear();
+  }
+
+  clear() {
+    this._asking?.abort();
+    this.element.replaceChildren(h("p", { class: "waiting-for" }, "The answer will stand here."));
+  }
+
+  /** Asks about a picture, given as a Blob; a later one takes its place. */
+  async show(picture) {
+    this._asking?.abort();
+    const asking = (this._asking = new AbortController());
+    this.element.setAttribute("aria-busy", "true");
+    try {
+      const found = await look(this._model, picture, TOP, asking.signal);
+      await this._showFound(picture, found, asking.signal);
+    } catch (error) {
+      if (!asking.signal.aborted) this._showError(error);
+    } finally {
+      if (this._asking === asking) this.element.removeAttribute("aria-busy");
+    }
+  }
+
+  async _showFound(picture, found, signal) {
+    const { predictions, values } = found.results[0].answer;
+    const row = await rowPart(found.row);
+    const why = this._whyPart(picture, found, row, signal);
+    const given = h("div", { class: "given" }, row.element, why.element);
+    const texts = predictions.length ? labelsPart(predictions) : valuesPart(values);
+    this.element.replaceChildren(
+      h("div", { class: "result" }, h("div", {}, texts), h("div", {}, given, why.button), timingsPart(found)),
+    );
+    if (predictions.length) say(`${predictions[0].label}, ${percent(predictions[0].probability)}`);
+  }
+
+  /** The explanation, on demand; once asked for, later answers bring theirs too. */
+  _whyPart(picture, found, row, signal) {
+    const { predictions } = found.results[0].answer;
+    const index = predictions.length ? predictions[0].index : 0;
+    const what = predictions.length ? `“${predictions[0].label}”` : "the first value";
+    const version = { model: found.model_name, version: found.model_version };
+    const element = h("div", { hidden: true });
+    const button = h("button", { type: "button", "aria-pressed": "false" }, "Show why");
+
+    const work = async () => {
+      button.setAttribute("aria-pressed", "true");
+      button.disabled = true;
+      try {
+        const map = await explain(version, picture, index, signal);
+        element.replaceChildren(heatPart(map, row.pixels, what));
+      } catch (error) {
+        if (!signal.aborted) element.replaceChildren(h("p", { class: "error" }, error.message));
+      }
+      element.hidden = false;
+      button.disabled = false;
+    };
+    button.addEventListener("click", () => {
+      this._explains = !this._explains;
+      button.setAttribute("aria-pressed", String(this._explains));
+      element.hidden = !this._explains;
+      if (this._explains) work();
+    });
+    if (this._explains) work();
+    return { element, button: h("div", { class: "row under" }, button) };
+  }
+
+  _showError(error) {
+    this.element.replaceChildren(h("p", { class: "error", role: "alert" }, error.message));
+  }
+}
+
+function labelsPart(predictions) {
+  const [best] = predictions;
+  return [
+    h("p", { class: "top" }, best.label, h("small", {}, percent(best.probability))),
+    h("ol", { class: "bars", "aria-label": "Most probable labels" }, predictions.map(barPart)),
+  ];
+}
+
+function barPart({ label, probability }) {
+  return h(
+    "li",
+    {},
+    h("span", { class: "label", title: label }, label),
+    svg(
+      "svg",
+      { viewBox: "0 0 100 12", preserveAspectRatio: "none", "aria-hidden": "true" },
+      svg("rect", { class: "track", width: 100, height: 12, rx: 1 }),
+      svg("rect", { class: "fill", width: probability * 100, height: 12, rx: 1 }),
+    ),
+    h("span", { class: "share" }, percent(probability)),
+  );
+}
+
+function valuesPart(values) {
+  return h(
+    "ol",
+    { class: "chips", "aria-label": "Values" },
+    values.map((value) => h("li", {}, plain(value))),
+  );
+}
+
+function timingsPart({ timings, model_version: version }) {
+  const facts = [
+    ["Preprocess", microseconds(timings.preprocess_us)],
+    ["Queue", microseconds(timings.queue_us)],
+    ["Compute", microseconds(timings.compute_us)],
+    ["Batch", timings.batch_size === 1 ? "1 row" : `${timings.batch_size} rows`],
+    ["Version", version],
+  ];
+  return h(
+    "dl",
+    { class: "timings", "aria-label": "Where the time went" },
+    facts.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))),
+  );
+}
+
+async function rowPart({ png, width, height }) {
+  const pixels = await createImageBitmap(blobOf(png));
+  const canvas = h("canvas", { width, height, role: "img", "aria-label": `The model's input, ${width} x ${height}` });
+  paintRow(canvas, pixels);
+  const caption = h("figcaption", {}, `What the model was given: ${width} × ${height} pixels`);
+  return { element: h("figure", {}, canvas, caption), pixels };
+}
+
+function heatPart(map, pixels, what) {
+  const canvas = h("canvas", { role: "img", "aria-label": `What ${what} rests on` });
+  paintHeat(canvas, pixels, map.falls);
+  return h(
+    "figure",
+    {},
+    canvas,
+    h(
+      "figcaption",
+      { title: `${map.copies} copies, each with ${map.patch.width} x ${map.patch.height} pixels covered` },
+      h("span", { class: "key for" }),
+      `for ${what} `,
+      h("span", { class: "key against" }),
+      "against",
+    ),
+  );
+}
+
+function blobOf(base64) {
+  const bytes = Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
+  return new Blob([bytes], { type: "image/png" });
+}

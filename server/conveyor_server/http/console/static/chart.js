@@ -1,0 +1,68 @@
+// A small chart of the last minute: lines, the newest figure in large, and words for those who do not see it.
+
+import { h, svg } from "./dom.js";
+
+const WIDTH = 240;
+const HEIGHT = 72;
+// Points that a line has: one a second.
+export const LENGTH = 60;
+
+/** One card. `lines` are names, "" for a lone one; `format` turns a value into text. */
+export class Chart {
+  constructor(title, { lines = [""], format, least = 1 }) {
+    this._title = title;
+    this._format = format;
+    this._least = least;
+    this._names = lines;
+    this._values = lines.map(() => []);
+    this._figure = h("p", { class: "figure" }, "–");
+    this._lines = lines.map((_, index) => svg("polyline", { class: `s${index + 1}` }));
+    this._top = h("span", {}, "");
+    this._picture = svg(
+      "svg",
+      { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", role: "img", "aria-label": `${title}: nothing yet` },
+      svg("line", { class: "base", x1: 0, x2: WIDTH, y1: HEIGHT, y2: HEIGHT }),
+      this._lines,
+    );
+    const ends = h("div", { class: "ends" }, h("span", {}, "1 min ago"), this._top);
+    this.element = h("div", { class: "card chart" }, h("h3", {}, title), this._figure, this._picture, ends);
+  }
+
+  /** One more point for each line; null where there is nothing to tell. */
+  add(values) {
+    this._values.forEach((line, index) => {
+      line.push(values[index]);
+      if (line.length > LENGTH) line.shift();
+    });
+    this._draw();
+  }
+
+  _draw() {
+    const known = this._values.flat().filter((value) => value !== null);
+    const top = Math.max(this._least, ...known);
+    this._values.forEach((line, index) => this._lines[index].setAttribute("points", points(line, top)));
+    const texts = this._names.map((name, index) => [name, this._text(this._values[index].at(-1))]);
+    const parts = texts.flatMap(([name, text], index) => [index ? " " : "", h("small", {}, name && `${name} `), text]);
+    this._figure.replaceChildren(...parts);
+    this._top.textContent = known.length ? `top ${this._format(Math.max(...known))}` : "";
+    const words = texts.map(([name, text]) => `${name} ${text}`.trim()).join(", ");
+    this._picture.setAttribute("aria-label", `${this._title} now: ${words}`);
+  }
+
+  _text(value) {
+    return value === null || value === undefined ? "–" : this._format(value);
+  }
+}
+
+/** A line's points, the newest at the right; a gap is bridged. */
+function points(line, top) {
+  return line
+    .map((value, index) => {
+      if (value === null) return null;
+      const x = WIDTH - ((line.length - 1 - index) * WIDTH) / (LENGTH - 1);
+      const y = HEIGHT - 2 - (value / top) * (HEIGHT - 6);
+      return `${x.toFixed(1)},${y.toFixed(1)}`;
+    })
+    .filter(Boolean)
+    .join(" ");
+}

@@ -1,0 +1,69 @@
+// The last minute of one model, drawn from the server's counters once a second.
+
+import { Chart } from "./chart.js";
+import { h } from "./dom.js";
+import { percent, plain, seconds } from "./numbers.js";
+import { Between } from "./pulse.js";
+
+const LATENCIES = [0.5, 0.95, 0.99];
+// Shown once the server has something to say of them.
+const SOMETIMES = [
+  { title: "Input mean, shift", metric: "conveyor_input_channel_mean_shift", format: plain, least: 0.1 },
+  { title: "Classes, distance from training", metric: "conveyor_class_distance", format: plain, least: 0.1 },
+  { title: "Confidence, distance from training", metric: "conveyor_confidence_distance", format: plain, least: 0.1 },
+  { title: "Shadow agrees", metric: "conveyor_shadow_agreement_ratio", format: percent, least: 1 },
+];
+
+/** The section; `add` takes each look at the counters. */
+export class Live {
+  constructor(name) {
+    this._name = name;
+    this._before = null;
+    this._requests = new Chart("Requests a second", { format: plain });
+    this._queue = new Chart("Rows waiting", { format: plain });
+    this._batch = new Chart("Rows in a batch, mean", { format: plain });
+    this._latency = new Chart("Latency", { lines: ["p50", "p95", "p99"], format: seconds, least: 1e-4 });
+    this._others = new Map();
+    this._charts = h("div", { class: "charts" }, this._fixed().map((chart) => chart.element));
+    this._said = h("p", { class: "hint", role: "status" });
+    const words = h("p", {}, "All versions and all workers of this model, once a second.");
+    const head = h("div", { class: "section-head" }, h("h2", { id: "live-title" }, "Last minute"), words);
+    this.element = h("section", { "aria-labelledby": "live-title" }, head, this._said, this._charts);
+  }
+
+  /** One more look: the families by name, and when that was, in seconds. */
+  add(families, at) {
+    this._said.textContent = "";
+    const before = this._before;
+    this._before = { families, at };
+    if (!before) return;
+    const between = new Between(before.families, families, this._name, at - before.at);
+    this._requests.add([between.rate("conveyor_requests_total")]);
+    this._queue.add([between.gauge("conveyor_queue_rows")]);
+    this._batch.add([between.mean("conveyor_batch_rows")]);
+    this._latency.add(between.quantiles("conveyor_request_seconds", LATENCIES));
+    for (const kind of SOMETIMES) this._addSometimes(kind, between);
+  }
+
+  /** The counters cannot be had; the charts keep what they have. */
+  fail(sentence) {
+    this._said.textContent = sentence;
+    // Nothing is known of the time until the next look.
+    this._before = null;
+  }
+
+  _fixed() {
+    return [this._requests, this._queue, this._batch, this._latency];
+  }
+
+  _addSometimes({ title, metric, ...how }, between) {
+    const value = between.most(metric);
+    if (value === null) return;
+    if (!this._others.has(metric)) {
+      const chart = new Chart(title, how);
+      this._others.set(metric, chart);
+      this._charts.append(chart.element);
+    }
+    this._others.get(metric).add([value]);
+  }
+}
