@@ -98,6 +98,7 @@ def classify_operations() -> list[Operation]:
             path="/v1/classify",
             name="classify",
             summary="Classifies images: the files of a form, or the body itself",
+            procedure=CLASSIFY,
             handler=classify,
             answer=json_content(_ANSWER),
             query=ClassifyQuery,

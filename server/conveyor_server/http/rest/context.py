@@ -43,15 +43,15 @@ class HttpContext:
         return name_of_peer(self._request.scope.get("client"))
 
     @property
-    def metadata(self) -> Mapping[str, str | bytes]:
-        """The request's headers, without those of the transport."""
-        return decode_metadata(self._headers)
-
-    @property
     def certificate_name(self) -> str | None:
         """Whom the caller's certificate names, once it is verified."""
         name: str | None = self._request.scope.get("certificate_name")
         return name
+
+    @property
+    def metadata(self) -> Mapping[str, str | bytes]:
+        """The request's headers, without those of the transport."""
+        return decode_metadata(self._headers)
 
     def add_trailing_metadata(self, key: str, value: str) -> None:
         """Adds a header to the answer."""

@@ -67,6 +67,10 @@ class Exchange:
         """Images that one request may hold."""
         return self._services.settings.max_images_per_request
 
+    def knock(self, procedure: Procedure[Message]) -> None:
+        """Before anything of the request is read. Raises ServingError for a caller who may not ask the method."""
+        self._services.doors.check(self._services.methods[procedure.path].group, self._context)
+
     def query(self, model: type[AnyModel]) -> AnyModel:
         """The query's parameters. Raises ServingError for what is missing, unknown or of the wrong type."""
         try:

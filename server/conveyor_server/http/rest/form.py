@@ -12,6 +12,8 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from conveyor_server.errors import ErrorKind, ServingError
 
 FORM: Final = "multipart/form-data"
+# Read only to say that they should not be there.
+MAX_FIELDS: Final = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,16 +32,20 @@ class _InMemory(MultiPartParser):
 async def files_of(body: bytes, headers: Mapping[str, str], max_files: int) -> list[FormFile]:
     """The form's files in their order. Raises ServingError for a form that is broken or holds anything else."""
     try:
-        form = await _InMemory(Headers(headers), _at_once(body), max_files=max_files, max_fields=0).parse()
+        form = await _InMemory(Headers(headers), _at_once(body), max_files=max_files, max_fields=MAX_FIELDS).parse()
     except MultiPartException as error:
-        message = f"the form cannot be read, or holds more than files, {max_files} at most: {error.message.rstrip('.')}"
-        raise ServingError(ErrorKind.INVALID_ARGUMENT, message) from error
+        raise _invalid(f"the form cannot be read: {error.message.rstrip('.')}") from error
     files = []
-    for _, upload in form.multi_items():
-        assert isinstance(upload, UploadFile)
-        files.append(FormFile(name=upload.filename or "", content=await upload.read()))
+    for name, part in form.multi_items():
+        if not isinstance(part, UploadFile):
+            raise _invalid(f"the form's field {name!r} is no file; what is asked of the images belongs in the query")
+        files.append(FormFile(name=part.filename or "", content=await part.read()))
     return files
 
 
 async def _at_once(body: bytes) -> AsyncGenerator[bytes, None]:
     yield body
+
+
+def _invalid(message: str) -> ServingError:
+    return ServingError(ErrorKind.INVALID_ARGUMENT, message)

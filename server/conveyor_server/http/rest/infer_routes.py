@@ -55,6 +55,7 @@ def infer_operations() -> list[Operation]:
             path="/v2/models/{model_name}/infer",
             name="infer",
             summary="Runs a model on tensors, or on encoded images given as BYTES",
+            procedure=MODEL_INFER,
             handler=infer,
             answer={JSON: _ANSWER, BINARY: BYTES_OF_A_FILE},
             body=InferenceBody,

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from google.protobuf.message import Message
 from pydantic import BaseModel
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -14,7 +15,7 @@ from starlette.routing import Route
 from conveyor_server.calls import CallError
 from conveyor_server.errors import ServingError
 from conveyor_server.http.rest.bodies import NoQuery, Query
-from conveyor_server.http.rest.exchange import Exchange
+from conveyor_server.http.rest.exchange import Exchange, Procedure
 from conveyor_server.http.rest.foreign_pages import refuse_foreign_pages
 from conveyor_server.http.rest.infer_answer import JSON
 from conveyor_server.http.rest.messages import text_of
@@ -37,6 +38,8 @@ class Operation:
     # Unique, and a Python name.
     name: str
     summary: str
+    # What answers in the end; who may not ask it is sent away before the body is read.
+    procedure: Procedure[Message]
     handler: Handler
     # Of the answer with status 200.
     answer: Content
@@ -94,6 +97,7 @@ def _endpoint(by_verb: Mapping[str, Operation], services: HttpServices) -> Calla
 
 async def _respond(operation: Operation, exchange: Exchange) -> Response:
     try:
+        exchange.knock(operation.procedure)
         if operation.query is NoQuery:
             exchange.query(NoQuery)
         return await operation.handler(exchange)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from google.protobuf.message import Message
 from starlette.responses import Response
 
 from conveyor_server.errors import ErrorKind, ServingError
@@ -96,22 +97,35 @@ def settings_operations() -> list[Operation]:
     log_handlers = (log_settings, change_log_settings)
     trace_handlers = (trace_settings, change_trace_settings)
     return [
-        *_settings("/v2/logging", "log_settings", log_handlers, logged),
-        *_settings("/v2/trace/setting", "trace_settings", trace_handlers, traced),
-        *_settings("/v2/models/{model_name}/trace/setting", "model_trace_settings", trace_handlers, traced),
+        *_settings("/v2/logging", "log_settings", log_handlers, LOG_SETTINGS, logged),
+        *_settings("/v2/trace/setting", "trace_settings", trace_handlers, TRACE_SETTING, traced),
+        *_settings(
+            "/v2/models/{model_name}/trace/setting", "model_trace_settings", trace_handlers, TRACE_SETTING, traced
+        ),
     ]
 
 
-def _settings(path: str, name: str, handlers: tuple[Handler, Handler], answer: Content) -> list[Operation]:
+def _settings(
+    path: str, name: str, handlers: tuple[Handler, Handler], procedure: Procedure[Message], answer: Content
+) -> list[Operation]:
     read, change = handlers
     words = name.replace("_", " ")
     return [
-        Operation(verb="GET", path=path, name=name, summary=f"The {words}", handler=read, answer=answer),
+        Operation(
+            verb="GET",
+            path=path,
+            name=name,
+            summary=f"The {words}",
+            procedure=procedure,
+            handler=read,
+            answer=answer,
+        ),
         Operation(
             verb="POST",
             path=path,
             name=f"change_{name}",
             summary=f"Changes the {words}",
+            procedure=procedure,
             handler=change,
             answer=answer,
             body=SettingsBody,
