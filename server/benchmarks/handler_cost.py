@@ -83,6 +83,18 @@ class OneModel(Repository):
         return self._model
 
 
+class Unwatched:
+    """Nothing is on trial."""
+
+    def canary_for(self, name: str, version: str, request_id: str, context: CallContext) -> Model | None:
+        """Never."""
+        return None
+
+    async def drift_of(self, model: Model) -> classifier_pb2.Drift | None:
+        """Unknown."""
+        return None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Stage:
     """Something to measure: what one request does, and what to call it."""
@@ -165,14 +177,15 @@ def _method(handler: Callable[..., Awaitable[Response]], request_type: type) -> 
 
 
 def _infer_method(model: Model) -> UnaryMethod:
-    handlers = InferenceHandlers(OneModel(model), Gate(), SharedMemory(), 1)
+    handlers = InferenceHandlers(OneModel(model), Unwatched(), Gate(), SharedMemory(), 1)
     request_type = inference_pb2.ModelInferRequest
     return UnaryMethod(handler=handlers.model_infer, request_type=request_type, codes=INFERENCE_CODES)
 
 
 def _classify_method(model: Model) -> UnaryMethod:
     limits = ServiceLimits(max_images_per_request=256, max_stream_in_flight=1, expose_golden_samples=False)
-    methods: Mapping[str, Method] = ClassifierService(OneModel(model), Gate(), limits).methods()
+    service = ClassifierService(OneModel(model), Gate(), limits, lambda _: None, Unwatched())
+    methods: Mapping[str, Method] = service.methods()
     method = methods["/conveyor.v1.ClassifierService/Classify"]
     assert isinstance(method, UnaryMethod)
     return method

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 from conveyor_server.calls import MethodTable
 from conveyor_server.control import LocalControl, load_options_for
 from conveyor_server.cpu import usable_cpus
+from conveyor_server.doors.doors import make_doors
+from conveyor_server.doors.source import DoorsSource
 from conveyor_server.engines import MakeEngine
 from conveyor_server.errors import ServingError, StartError
 from conveyor_server.gate import Gate
@@ -24,7 +26,7 @@ from conveyor_server.inference.repository_control import RepositoryHandlers
 from conveyor_server.inference.service import GRPCInferenceService
 from conveyor_server.inference.shared_memory import SharedMemory
 from conveyor_server.inference.trace_settings import TraceSettings
-from conveyor_server.listening import Listening, address_in_words
+from conveyor_server.listening import address_in_words, grpc_listening, http_listening
 from conveyor_server.loading import LoadOptions
 from conveyor_server.metrics.family import Source
 from conveyor_server.metrics.ledger import Ledger
@@ -34,6 +36,7 @@ from conveyor_server.metrics.registry import Metrics
 from conveyor_server.metrics.state import StateSource, WorkersSource
 from conveyor_server.metrics.triton import TritonSource
 from conveyor_server.model_control import ModelControl
+from conveyor_server.oversight import Oversight
 from conveyor_server.polling import Poller
 from conveyor_server.reflection import Reflection
 from conveyor_server.repository import Repository
@@ -42,6 +45,8 @@ from conveyor_server.service import ClassifierService, ServiceLimits
 from conveyor_server.session import SessionOptions
 from conveyor_server.settings import ServerSettings
 from conveyor_server.tracing.observing import Observing
+from conveyor_server.traffic.admin import SERVICE as ADMIN_SERVICE
+from conveyor_server.traffic.state import TrafficState
 from conveyor_server.version_policy import only_versions, parse_policy
 from conveyor_server.watchdog import Watchdog
 from conveyor_server.workers.fellows import Fellows
@@ -55,7 +60,7 @@ log = logging.getLogger(__name__)
 MAX_DECODE_THREADS = 8
 # Seconds for the last answers over HTTP.
 HTTP_LAST_SECONDS = 1.0
-SERVICES = (CLASSIFIER_SERVICE, INFERENCE_SERVICE, HEALTH_SERVICE)
+SERVICES = (CLASSIFIER_SERVICE, ADMIN_SERVICE, INFERENCE_SERVICE, HEALTH_SERVICE)
 # In --load-model.
 ALL_MODELS = "*"
 
@@ -70,6 +75,7 @@ class Server:
         self._settings = settings
         self._provider = provider
         self._fellows = fellows
+        self._doors = make_doors(settings)
         self._observing = Observing(settings)
         threads = settings.decode_threads or min(MAX_DECODE_THREADS, usable_cpus())
         self._decode_pool = ThreadPoolExecutor(threads, thread_name_prefix="conveyor decode")
@@ -78,6 +84,7 @@ class Server:
             replace(load_options(settings, provider, self._decode_pool), watch_load=self._observing.watch_load),
             parse_policy(settings.version_policy),
         )
+        self._oversight = Oversight(settings, self.repository, fellows)
         self._gate = Gate()
         self._control: ModelControl = fellows or LocalControl(self.repository)
         self._health = Health(
@@ -89,10 +96,13 @@ class Server:
         self.repository.changed = self._note_change
         self.metrics = self._make_metrics()
         own = self._own_methods()
-        self._methods = self._observing.watched(own if fellows is None else fellows.share(own))
-        self._engine = make_engine(self._methods, self._listening(settings.host, settings.port))
+        shared = own if fellows is None else fellows.share(own)
+        self._methods = self._observing.watched(self._doors.guard_all(shared))
+        self._engine = make_engine(self._methods, grpc_listening(settings, shared=fellows is not None))
         self._http: HttpPort | None = None
         self._watching: asyncio.Task[None] | None = None
+        self._watching_tokens: asyncio.Task[None] | None = None
+        self._overseeing: asyncio.Task[None] | None = None
         self.address = ""
         self.http_address = ""
 
@@ -105,13 +115,16 @@ class Server:
         sources: list[Source] = [
             ModelsSource(self.repository, self._ledger),
             StateSource(self._health),
+            DoorsSource(self._doors),
             ProcessSource("server" if fellows is None else f"worker-{fellows.number}"),
             TritonSource(self.repository, self._ledger),
+            *self._oversight.sources(),
         ]
         if fellows is None:
             # With workers their parent has it.
             sources.append(WorkersSource(serving=1))
-        return Metrics(sources, everywhere=None if fellows is None else fellows.metrics)
+        everywhere = None if fellows is None else fellows.metrics
+        return Metrics(sources, self._oversight.derivations(), everywhere)
 
     @property
     def unanswered(self) -> int:
@@ -120,7 +133,9 @@ class Server:
 
     async def start(self) -> None:
         """Opens the ports. Nothing is ready yet, and health says so. Raises StartError when one is taken."""
+        self._watching_tokens = asyncio.create_task(self._doors.watch_tokens())
         self._watching = asyncio.create_task(Watchdog(self.repository, self._settings.max_run_seconds).run())
+        self._overseeing = asyncio.create_task(self._oversight.watch())
         port = await self._engine.start()
         self.address = address_in_words(self._settings.host, port)
         if self._settings.http:
@@ -154,6 +169,10 @@ class Server:
         """All fellow workers are ready: from now on health says so."""
         self._health.release()
 
+    def take_traffic(self, name: str, state: TrafficState) -> None:
+        """All fellow workers have this traffic from now on."""
+        self._oversight.take(name, state)
+
     async def poll(self) -> None:
         """Takes over what changes in the repository, until cancelled; returns at once in another mode."""
         if self._settings.model_control_mode == "poll":
@@ -163,6 +182,7 @@ class Server:
         """Says not ready; after `drain_delay` refuses new work; then finishes what was accepted, or times out."""
         self._health.drain()
         await asyncio.sleep(self._settings.drain_delay)
+        await self._engine.send_away()
         self._gate.close()
         try:
             async with asyncio.timeout(self._settings.drain_timeout):
@@ -172,8 +192,9 @@ class Server:
 
     async def close(self) -> None:
         """Closes the ports, cuts what is still there and gives everything back."""
-        if self._watching is not None:
-            self._watching.cancel()
+        for task in (self._watching, self._watching_tokens, self._overseeing):
+            if task is not None:
+                task.cancel()
         await self._engine.stop(grace=0.0)
         if self._http is not None:
             await self._http.stop(HTTP_LAST_SECONDS)
@@ -206,17 +227,10 @@ class Server:
             repository=self.repository,
             health=self._health,
             metrics=self.metrics,
+            doors=self._doors,
             settings=settings,
         )
-        return HttpPort(make_app(services), self._listening(settings.http_host or settings.host, settings.http_port))
-
-    def _listening(self, host: str, port: int) -> Listening:
-        return Listening(
-            host=host,
-            port=port,
-            max_message_bytes=self._settings.max_message_bytes,
-            shared=self._fellows is not None,
-        )
+        return HttpPort(make_app(services), http_listening(settings, shared=self._fellows is not None))
 
     def _own_methods(self) -> MethodTable:
         settings = self._settings
@@ -225,8 +239,10 @@ class Server:
             max_stream_in_flight=settings.max_stream_in_flight,
             expose_golden_samples=settings.expose_golden_samples,
         )
+        check_admin = self._doors.check_admin
         return {
-            **ClassifierService(self.repository, self._gate, limits).methods(),
+            **ClassifierService(self.repository, self._gate, limits, check_admin, self._oversight).methods(),
+            **self._oversight.methods(),
             **self._health.methods(),
             **self._inference().methods(),
             **Reflection(SERVICES, [inference_pb2.DESCRIPTOR.pool]).methods(),
@@ -237,7 +253,7 @@ class Server:
         return GRPCInferenceService(
             self.repository,
             self._health,
-            InferenceHandlers(self.repository, self._gate, memory, settings.max_stream_in_flight),
+            InferenceHandlers(self.repository, self._oversight, self._gate, memory, settings.max_stream_in_flight),
             RepositoryHandlers(self.repository, self._control, explicit=_is_explicit(settings)),
             memory,
             TraceSettings(self._observing.sampling),

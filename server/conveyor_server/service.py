@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 
@@ -13,6 +13,8 @@ from conveyor_server.calls import CallContext, MethodTable, Response, StreamMeth
 from conveyor_server.errors import ErrorKind, ServingError
 from conveyor_server.gate import Gate, stopping
 from conveyor_server.groups import Group
+from conveyor_server.model import Model
+from conveyor_server.overseer import Overseer
 from conveyor_server.per_model import PerModel
 from conveyor_server.repository import Repository
 from conveyor_server.statuses import CONVEYOR_CODES
@@ -44,7 +46,17 @@ class _StreamItem:
 class ClassifierService:
     """The handlers, over one repository."""
 
-    def __init__(self, repository: Repository, gate: Gate, limits: ServiceLimits) -> None:
+    def __init__(
+        self,
+        repository: Repository,
+        gate: Gate,
+        limits: ServiceLimits,
+        check_admin: Callable[[CallContext], object],
+        overseer: Overseer,
+    ) -> None:
+        """`check_admin` raises ServingError for a caller who is no administrator."""
+        self._overseer = overseer
+        self._check_admin = check_admin
         self._repository = repository
         self._gate = gate
         self._limits = limits
@@ -72,7 +84,7 @@ class ClassifierService:
     async def classify(self, request: pb.ClassifyRequest, context: CallContext) -> Response:
         """One call with one image or many. A lone image's error is the call's own."""
         with self._gate:
-            model = self._repository.find(request.model_name, request.model_version)
+            model = self._find(request.model_name, request.model_version, request.request_id, context)
             images = request.images
             if not 0 < len(images) <= self._limits.max_images_per_request:
                 raise self._wrong_count(len(images))
@@ -87,7 +99,7 @@ class ClassifierService:
         """Images as they come; each item is answered, by its result or by an error of its own."""
 
         async def answer(item: _StreamItem) -> Response:
-            return await self._answer_item(item, context.deadline)
+            return await self._answer_item(item, context)
 
         with self._gate:
             work = Conveyance(answer, self._limits.max_stream_in_flight)
@@ -97,14 +109,18 @@ class ClassifierService:
             if self._gate.closed.is_set():
                 raise stopping()
 
-    async def _answer_item(self, item: _StreamItem, deadline: float | None) -> Response:
+    def _find(self, name: str, version: str, request_id: str, context: CallContext) -> Model:
+        canary = self._overseer.canary_for(name, version, request_id, context)
+        return canary or self._repository.find(name, version)
+
+    async def _answer_item(self, item: _StreamItem, context: CallContext) -> Response:
         response = pb.ClassifyStreamResponse(item_id=item.item_id)
         try:
-            model = self._repository.find(item.model_name, item.model_version)
+            model = self._find(item.model_name, item.model_version, "", context)
             response.model_name = model.name
             response.model_version = model.version_text
             response.file_digest = model.file_digest
-            inference = await model.infer([item.image or pb.Image()], deadline)
+            inference = await model.infer([item.image or pb.Image()], context.deadline)
             return self._stream_answers.of(model).answer(item.item_id, inference, item.top_k)
         except Exception as error:
             write_error(response.result, known_error(error))
@@ -112,15 +128,20 @@ class ClassifierService:
 
     async def get_model(self, request: pb.GetModelRequest, context: CallContext) -> pb.GetModelResponse:
         """A version's state and, once it is loaded, its contract."""
-        if request.include_golden_samples and not self._limits.expose_golden_samples:
-            message = "golden samples may be real training images; the server must be started with them exposed"
-            raise ServingError(ErrorKind.FORBIDDEN, message)
+        if request.include_golden_samples:
+            if not self._limits.expose_golden_samples:
+                message = "golden samples may be real training images; the server must be started with them exposed"
+                raise ServingError(ErrorKind.FORBIDDEN, message)
+            self._check_admin(context)
         entry = self._repository.entry(request.model_name, request.model_version)
         response = pb.GetModelResponse(status=entry.status())
         if entry.model is not None and entry.model.contract is not None:
             response.contract.CopyFrom(entry.model.contract)
             if request.include_golden_samples:
                 response.golden_samples.CopyFrom(entry.model.golden)
+            drift = await self._overseer.drift_of(entry.model)
+            if drift is not None:
+                response.drift.CopyFrom(drift)
         return response
 
     async def list_models(self, request: pb.ListModelsRequest, context: CallContext) -> pb.ListModelsResponse:

@@ -7,14 +7,20 @@ import math
 import os
 from collections import Counter
 from dataclasses import dataclass, replace
+from typing import Final
 
 from conveyor_server.calls import CallContext, Guard, Method, MethodTable, Pace
+from conveyor_server.doors.file_watch import FileWatch
 from conveyor_server.doors.rate import RateLimiter, network_of
 from conveyor_server.doors.tokens import Digest, Tokens, digest_in
 from conveyor_server.errors import ErrorKind, ServingError
 from conveyor_server.groups import Group
 from conveyor_server.listening import is_loopback
 from conveyor_server.settings import ServerSettings
+
+# What sends callers away: no or an unknown token, a token of another group, administration that is closed, no
+# certificate, too many calls.
+DOORS: Final = ("token", "group", "admin", "certificate", "rate")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,10 +66,20 @@ class Doors:
         self._check(group, opened, context.certificate_name, has_token=digest is not None)
         return pace
 
+    async def watch_tokens(self) -> None:
+        """Has the token files read again when they change, until cancelled; returns at once where there are none."""
+        if self.tokens.paths:
+            await FileWatch("tokens", self.tokens.paths, self.tokens.reload).run()
+
     def check_admin(self, context: CallContext) -> None:
         """For a part of a method that only an administrator may have. Raises ServingError."""
-        digest, opened = self._token_of(context)
-        self._check(Group.ADMIN, opened, context.certificate_name, has_token=digest is not None)
+        self.check(Group.ADMIN, context)
+
+    def check(self, group: Group, context: CallContext) -> None:
+        """Whether a caller may enter, before there is a call that the rate could count. Raises ServingError."""
+        if group is not Group.HEALTH:
+            digest, opened = self._token_of(context)
+            self._check(group, opened, context.certificate_name, has_token=digest is not None)
 
     def _token_of(self, context: CallContext) -> tuple[Digest | None, frozenset[Group]]:
         """What the caller sends, and what it opens."""

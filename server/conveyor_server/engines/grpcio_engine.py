@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing
 from typing import Any, NoReturn
 
@@ -62,6 +62,9 @@ class GrpcioEngine:
         bound = self._bind(address_in_words(host, port))
         await self._server.start()
         return bound
+
+    async def send_away(self) -> None:
+        """Nothing: grpcio asks callers to go when it closes its port, and not before."""
 
     async def stop(self, grace: float) -> None:
         """Closes the port, and gives calls `grace` seconds before it cuts them."""
@@ -152,8 +155,10 @@ class GrpcioContext:
     @property
     def certificate_name(self) -> str | None:
         """Whom the caller's certificate names: its first URI or DNS name, else its subject."""
-        known: Mapping[str, Sequence[bytes]] = self._context.auth_context()
-        return next((known[key][0].decode("utf-8", "replace") for key in _CERTIFICATE_NAMES if known.get(key)), None)
+        known = self._context.auth_context()
+        names = (name for key in _CERTIFICATE_NAMES for name in known.get(key, ()))
+        first = next(names, None)
+        return None if first is None else first.decode("utf-8", "replace")
 
     def send_request_id_back(self) -> None:
         """What the caller calls its call goes back with the answer, whatever that is."""

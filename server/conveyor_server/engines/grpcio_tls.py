@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import cast
+
 import grpc
 
 from conveyor_server.doors.certificates import TlsFiles, read_certificates
@@ -24,7 +27,9 @@ class GrpcioCertificates:
 
     def credentials(self) -> grpc.ServerCredentials:
         """For a port of grpcio's."""
-        return grpc.dynamic_ssl_server_credentials(self._current, self._take, self._files.requires_client)
+        # Its stubs do not know that None is an answer.
+        take = cast(Callable[[], grpc.ServerCertificateConfiguration], self._take)
+        return grpc.dynamic_ssl_server_credentials(self._current, take, self._files.requires_client)
 
     def _take(self) -> grpc.ServerCertificateConfiguration | None:
         """Asked by grpcio before each handshake, in a thread of its own; None leaves everything as it is."""

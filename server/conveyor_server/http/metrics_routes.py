@@ -6,6 +6,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from conveyor_server.groups import Group
+from conveyor_server.http.behind import behind
 from conveyor_server.http.services import HttpServices
 from conveyor_server.metrics.exposition import page
 
@@ -17,4 +19,4 @@ def metrics_routes(services: HttpServices) -> list[Route]:
         content, content_type = page(await services.metrics.collect(), request.headers.get("accept", ""))
         return Response(content, headers={"content-type": content_type, "cache-control": "no-store"})
 
-    return [Route("/metrics", metrics)]
+    return [Route("/metrics", metrics, middleware=[behind(services.doors, Group.METRICS)])]

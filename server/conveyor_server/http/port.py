@@ -9,6 +9,7 @@ from typing import Final
 import uvicorn
 from starlette.types import ASGIApp
 
+from conveyor_server.http.tls import HttpCertificates, NamingProtocol
 from conveyor_server.listening import Listening, address_in_words, listening_socket
 
 # Connections that may wait to be taken.
@@ -23,9 +24,11 @@ class HttpPort:
     def __init__(self, application: ASGIApp, listening: Listening) -> None:
         self._listening = listening
         self._socket: socket.socket | None = None
+        self._certificates = None if listening.tls is None else HttpCertificates(listening.tls)
+        self._watching: asyncio.Task[None] | None = None
         config = uvicorn.Config(
             application,
-            http="h11",
+            http=NamingProtocol,
             ws="none",
             lifespan="off",
             # Our own log says what there is to say.
@@ -37,6 +40,8 @@ class HttpPort:
             date_header=False,
             backlog=BACKLOG,
             timeout_keep_alive=KEEP_ALIVE,
+            limit_concurrency=listening.max_connections,
+            ssl_context_factory=None if self._certificates is None else self._certificates.for_listener,
         )
         config.load()
         self._server = uvicorn.Server(config)
@@ -45,6 +50,8 @@ class HttpPort:
     async def start(self) -> str:
         """Opens the port; returns its address, host:port. Raises StartError when it is taken."""
         self._socket = listening_socket(self._listening)
+        if self._certificates is not None:
+            self._watching = asyncio.create_task(self._certificates.watch.run())
         await self._server.startup(sockets=[self._socket])
         return address_in_words(self._listening.host, self._socket.getsockname()[1])
 
@@ -52,6 +59,8 @@ class HttpPort:
         """Closes the port, gives requests in progress `grace` seconds, then cuts them."""
         if self._socket is None:
             return
+        if self._watching is not None:
+            self._watching.cancel()
         for listener in self._server.servers:
             listener.close()
         self._socket.close()

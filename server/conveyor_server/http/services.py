@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from conveyor_server.calls import MethodTable
+from conveyor_server.doors.doors import Doors
 from conveyor_server.health import Health
 from conveyor_server.metrics.registry import Metrics
 from conveyor_server.repository import Repository
@@ -20,4 +21,5 @@ class HttpServices:
     repository: Repository
     health: Health
     metrics: Metrics
+    doors: Doors
     settings: ServerSettings
