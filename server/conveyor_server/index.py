@@ -10,6 +10,13 @@ from conveyor_server.errors import ErrorKind, ServingError
 from conveyor_server.folder import is_version
 from conveyor_server.model import Model
 
+Choose = Callable[[str, Mapping[int, Model]], Model | None]
+
+
+def newest(name: str, ready: Mapping[int, Model]) -> Model | None:
+    """The newest of a model's versions, if there is any."""
+    return ready[max(ready)] if ready else None
+
 
 class Index:
     """Every version of every model. Belongs to the event loop's thread."""
@@ -17,8 +24,10 @@ class Index:
     def __init__(self) -> None:
         # Called after every change.
         self.changed: Callable[[], None] | None = None
+        # Which of the versions that are ready answers when none is asked for; None where none of them may.
+        self.choose: Choose = newest
         self._entries: dict[str, dict[int, Entry]] = {}
-        # The version that answers when none is asked for: the newest that is ready.
+        # The chosen ones.
         self._serving: dict[str, Model] = {}
 
     def find(self, name: str, version: str) -> Model:
@@ -27,6 +36,9 @@ class Index:
         if model is not None and not version:
             return model
         entry = self.entry(name, version)
+        if not version and entry.model is not None:
+            message = f"model {name!r} is not ready: its stable version is not; name another version to use that"
+            raise ServingError(ErrorKind.NOT_READY, message)
         if entry.model is None:
             reason = entry.reason or "it is being loaded"
             raise ServingError(ErrorKind.NOT_READY, f"model {name!r} version {entry.version} is not ready: {reason}")
@@ -71,13 +83,18 @@ class Index:
             return self._unknown(name)
         return "; ".join(f"version {entry.version}: {entry.reason}" for entry in self._entries[name].values())
 
+    def choose_again(self, name: str) -> None:
+        """Whoever chooses would choose otherwise now."""
+        self._point(name, self._ready(name))
+
     def _ready(self, name: str) -> dict[int, Model]:
         return {v: entry.model for v, entry in self._entries.get(name, {}).items() if entry.model is not None}
 
     def _point(self, name: str, ready: Mapping[int, Model]) -> None:
         """The one pointer that decides which version answers."""
-        if ready:
-            self._serving[name] = ready[max(ready)]
+        chosen = self.choose(name, ready)
+        if chosen is not None:
+            self._serving[name] = chosen
         else:
             self._serving.pop(name, None)
         if self.changed is not None:

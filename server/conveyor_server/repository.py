@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -44,6 +44,8 @@ class Repository(Index):
                 f"the repository {root} is not a folder; give the folder that holds NAME/VERSION/{MODEL_FILE}."
             )
         super().__init__()
+        # Versions of a model that have to stay, whatever the policy says.
+        self.needed: Callable[[str], Collection[int]] = lambda name: ()
         self._root = root
         self._options = options
         self._policy = policy
@@ -87,11 +89,14 @@ class Repository(Index):
                 raise ServingError(ErrorKind.NOT_FOUND, f"failed to load '{name}', it is not in the model repository")
             candidate = Candidate(name=name, files=files, models={}, kept=set(), failures={})
             try:
-                await self._fill(candidate, options, policy or self._policy, reload)
+                await self._fill(candidate, options, policy or self._own_policy(name), reload)
             except BaseException as error:
                 self.abort(candidate, str(error) or "the load was given up")
                 raise
             return candidate
+
+    def _own_policy(self, name: str) -> VersionPolicy:
+        return self._policy.keeping(self.needed(name))
 
     async def _fill(self, candidate: Candidate, options: LoadOptions, policy: VersionPolicy, reload: bool) -> None:
         name = candidate.name
@@ -101,8 +106,8 @@ class Repository(Index):
             reason = f"the version policy wants none of its versions ({there})"
             raise ServingError(ErrorKind.INVALID_ARGUMENT, f"failed to load '{name}', {reason}")
         for version in versions:
-            if policy.is_enough(len(candidate.models) + len(candidate.kept)):
-                break
+            if not policy.wants(version, candidate.versions):
+                continue
             known = self._entries.get(name, {}).get(version)
             await self._try(candidate, version, known, None if reload else candidate.files[version], options)
             if reload and version in candidate.failures:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 _FORMS: Final = "latest:N, all or specific:1,3"
@@ -11,18 +11,23 @@ _FORMS: Final = "latest:N, all or specific:1,3"
 
 @dataclass(frozen=True, kw_only=True)
 class VersionPolicy:
-    """At most `limit` versions, the newest first; of those in `only`, if it is given."""
+    """At most `limit` versions, the newest first; of those in `only`, if it is given. Those in `kept` come on top."""
 
     limit: int | None = None
     only: frozenset[int] | None = None
+    kept: frozenset[int] = frozenset()
+
+    def keeping(self, versions: Collection[int]) -> VersionPolicy:
+        """The same, and these versions as well."""
+        return replace(self, kept=frozenset(versions)) if versions else self
 
     def candidates(self, versions: Collection[int]) -> list[int]:
         """The versions that may be served, in the order in which they are tried."""
-        return sorted((v for v in versions if self.only is None or v in self.only), reverse=True)
+        return sorted((v for v in versions if self.only is None or v in self.only or v in self.kept), reverse=True)
 
-    def is_enough(self, count: int) -> bool:
-        """Whether no more than these `count` versions are wanted."""
-        return self.limit is not None and count >= self.limit
+    def wants(self, version: int, chosen: Collection[int]) -> bool:
+        """Whether this candidate is wanted beside those that are chosen already."""
+        return version in self.kept or self.limit is None or len(chosen) < self.limit
 
 
 NEWEST: Final = VersionPolicy(limit=1)

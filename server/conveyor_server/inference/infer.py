@@ -24,6 +24,7 @@ from conveyor_server.inference.parameters import FINAL_RESPONSE, read_parameters
 from conveyor_server.inference.shared_memory import SharedMemory
 from conveyor_server.inference.usual import UsualRequest
 from conveyor_server.model import Model
+from conveyor_server.overseer import Overseer
 from conveyor_server.per_model import PerModel
 from conveyor_server.repository import Repository
 from conveyor_server.request_queue import priority_of
@@ -45,8 +46,16 @@ class _Turn:
 class InferenceHandlers:
     """The handlers that run models, over one repository."""
 
-    def __init__(self, repository: Repository, gate: Gate, memory: SharedMemory, max_stream_in_flight: int) -> None:
+    def __init__(
+        self,
+        repository: Repository,
+        overseer: Overseer,
+        gate: Gate,
+        memory: SharedMemory,
+        max_stream_in_flight: int,
+    ) -> None:
         self._repository = repository
+        self._overseer = overseer
         self._gate = gate
         self._memory = memory
         self._max_stream_in_flight = max_stream_in_flight
@@ -56,7 +65,7 @@ class InferenceHandlers:
         """One request, one answer."""
         try:
             with self._gate:
-                return await self._answer(request, context.deadline)
+                return await self._answer(request, context)
         except ServingError as error:
             raise in_protocol_words(error, request.id) from error
 
@@ -69,7 +78,7 @@ class InferenceHandlers:
 
         async def answer(turn: _Turn) -> pb.ModelStreamInferResponse:
             try:
-                return await self._stream_answer(turn, context.deadline, errors_end_stream)
+                return await self._stream_answer(turn, context, errors_end_stream)
             finally:
                 turn.done.set()
 
@@ -82,13 +91,13 @@ class InferenceHandlers:
                 raise in_protocol_words(stopping(), "")
 
     async def _stream_answer(
-        self, turn: _Turn, deadline: float | None, errors_end_stream: bool
+        self, turn: _Turn, context: CallContext, errors_end_stream: bool
     ) -> pb.ModelStreamInferResponse:
         request = turn.request
         response = pb.ModelStreamInferResponse()
         failure: ServingError | None = None
         try:
-            answer = await self._answer(request, deadline)
+            answer = await self._answer(request, context)
             response.infer_response.MergeFromString(answer.SerializeToString())
         except Exception as error:
             failure = in_protocol_words(known_error(error), request.id)
@@ -101,18 +110,20 @@ class InferenceHandlers:
             response.infer_response.parameters[FINAL_RESPONSE].bool_param = True
         return response
 
-    async def _answer(self, request: pb.ModelInferRequest, call_deadline: float | None) -> SerializedResponse:
+    async def _answer(self, request: pb.ModelInferRequest, context: CallContext) -> SerializedResponse:
         arrived = time.monotonic()
-        model = find_model(self._repository, request.model_name, request.model_version)
+        name, version = request.model_name, request.model_version
+        canary = self._overseer.canary_for(name, version, request.id, context)
+        model = canary or find_model(self._repository, name, version)
         usual = self._usual.of(model)
         usual_rows = usual.rows_of(request)
         if usual_rows is not None:
-            outcome = await model.run(usual_rows, call_deadline, arrived)
+            outcome = await model.run(usual_rows, context.deadline, arrived)
             return usual.answer(request.id, outcome.output)
         parameters = read_parameters(request.parameters)
         wanted = read_wanted(request, model)
         inputs = read_inputs(request, model, self._memory)
-        deadline = call_deadline
+        deadline = context.deadline
         if parameters.timeout is not None:
             own = arrived + parameters.timeout
             deadline = own if deadline is None else min(own, deadline)

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from conveyor_server.errors import ErrorKind, ServingError
+from conveyor_server.metrics.family import Family
 from conveyor_server.metrics.process import ProcessSource
 from conveyor_server.metrics.state import WorkersSource
+from conveyor_server.traffic.state import TrafficState, check_follows, state_of_json
 from conveyor_server.workers.counts import Counts
 from conveyor_server.workers.link import Body, Kind, Link, LinkClosedError, Message
 from conveyor_server.workers.shared_calls import STATISTICS, Remembered, joined, to_bytes, to_text
@@ -28,15 +30,20 @@ class _Answers:
 
 
 class Coordinator:
-    """A ModelControl over all workers. A load has two halves: nothing is swapped before all are able to."""
+    """A ModelControl over all workers. A load has two halves: nothing is swapped before all are able to.
 
-    def __init__(self) -> None:
+    It is a TrafficControl too.
+    """
+
+    def __init__(self, traffic: Mapping[str, TrafficState]) -> None:
+        """`traffic` is what the settings say."""
         self._links: set[Link] = set()
         # Those that serve.
         self._ready: set[Link] = set()
         self._is_known = False
         self._models: dict[str, Pin] = {}
         self._remembered = Remembered()
+        self.traffic = dict(traffic)
         self.workers = WorkersSource()
         self._counts = Counts([ProcessSource("parent"), self.workers])
         # One change at a time, and none while a worker joins.
@@ -46,7 +53,9 @@ class Coordinator:
         """Starts a worker; one that comes late with the state that the others have."""
         async with self._changing:
             state = SharedState(models=self._models, calls=self._remembered.calls()) if late else None
-            link.tell(Kind.START, **Start(number=number, settings_json=settings_json, state=state).to_body())
+            traffic = {name: each.to_json() for name, each in self.traffic.items()}
+            start = Start(number=number, settings_json=settings_json, state=state, traffic=traffic)
+            link.tell(Kind.START, **start.to_body())
             self._links.add(link)
             self._counts.join(link)
 
@@ -74,6 +83,8 @@ class Coordinator:
             await self.load(body["name"], body["config"], reload=body["reload"])
         elif message.kind is Kind.UNLOAD:
             await self.unload(body["name"])
+        elif message.kind is Kind.TRAFFIC:
+            await self.change_traffic(body["name"], state_of_json(body["state"]))
         elif message.kind is Kind.EVERYWHERE:
             return {"payload": to_text(await self.call(body["path"], to_bytes(body["payload"])))}
         elif message.kind is Kind.METRICS:
@@ -103,6 +114,18 @@ class Coordinator:
             if answers.errors:
                 raise answers.errors[0]
             self._models.pop(name, None)
+
+    async def change_traffic(self, name: str, state: TrafficState) -> None:
+        """Every worker takes over the state."""
+        async with self._changing:
+            check_follows(name, state, self.traffic.get(name, TrafficState()))
+            # Known first: a worker that is started again meanwhile is given it too.
+            self.traffic[name] = state
+            await self._ask_all(Kind.TAKE_TRAFFIC, name=name, state=state.to_json())
+
+    async def observed(self, name: str) -> Sequence[Family]:
+        """What all workers have seen, of this model too."""
+        return await self._counts.collect()
 
     async def call(self, path: str, payload: bytes) -> bytes:
         """Has every worker answer the call, and joins the answers."""

@@ -10,13 +10,14 @@ from google.protobuf.message import Message
 
 from conveyor_server.calls import CallContext, MethodTable, UnaryMethod
 from conveyor_server.gate import stopping
-from conveyor_server.metrics.family import Family
+from conveyor_server.metrics.family import Family, merged
+from conveyor_server.traffic.state import TrafficState
 from conveyor_server.workers.link import Body, Kind, Link, LinkClosedError
 from conveyor_server.workers.shared_calls import SHARED, to_bytes, to_text
 
 
 class Fellows:
-    """A ModelControl over all workers, and the calls that concern all of them."""
+    """A ModelControl and a TrafficControl over all workers, and the calls that concern all of them."""
 
     def __init__(self, link: Link) -> None:
         self._link = link
@@ -57,6 +58,14 @@ class Fellows:
         """What all workers have counted, this one included. Raises ServingError."""
         answer = await self._ask(Kind.METRICS)
         return [Family.from_json(family) for family in answer["families"]]
+
+    async def change_traffic(self, name: str, state: TrafficState) -> None:
+        """Every worker takes it over."""
+        await self._ask(Kind.TRAFFIC, name=name, state=state.to_json())
+
+    async def observed(self, name: str) -> list[Family]:
+        """What all workers have seen of the model, among other things."""
+        return merged(await self.metrics())
 
     async def _ask(self, kind: Kind, **body: Any) -> Body:
         try:

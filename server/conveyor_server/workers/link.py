@@ -40,6 +40,8 @@ class Kind(enum.Enum):
     # METRICS: answer: families, those of all workers.
     LOAD = "load"
     UNLOAD = "unload"
+    # TRAFFIC: name, state.
+    TRAFFIC = "traffic"
     EVERYWHERE = "everywhere"
     METRICS = "metrics"
 
@@ -55,6 +57,8 @@ class Kind(enum.Enum):
     # DROP: name. RUN: path, payload; answer: payload. COUNTS: answer: families, those of the one worker.
     DROP = "drop"
     RUN = "run"
+    # TAKE_TRAFFIC: name, state.
+    TAKE_TRAFFIC = "take traffic"
     COUNTS = "counts"
 
     ANSWER = "answer"

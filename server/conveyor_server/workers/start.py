@@ -38,6 +38,8 @@ class Start:
     number: int
     settings_json: str
     state: SharedState | None
+    # Models' traffic, where it is no longer what the settings say: the fields of TrafficState.
+    traffic: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def to_body(self) -> dict[str, Any]:
         """For JSON."""
@@ -50,7 +52,8 @@ class Start:
         if state is not None:
             models = {name: Pin(**pin) for name, pin in state["models"].items()}
             state = SharedState(models=models, calls=[(path, payload) for path, payload in state["calls"]])
-        return cls(number=body["number"], settings_json=body["settings_json"], state=state)
+        settings_json, traffic = body["settings_json"], body["traffic"]
+        return cls(number=body["number"], settings_json=settings_json, state=state, traffic=traffic)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,10 +11,12 @@ from typing import Final, Protocol
 
 from conveyor_contract.errors import ConveyorError
 from conveyor_server.errors import StartError
-from conveyor_server.listening import HTTP_ADVICE, Listening, hold_port
+from conveyor_server.listening import HTTP_ADVICE, Listening, grpc_listening, hold_port
 from conveyor_server.polling import Poller
 from conveyor_server.settings import ServerSettings
 from conveyor_server.signals import StopRequests
+from conveyor_server.traffic.configured import initial_states
+from conveyor_server.traffic.guard import Guard
 from conveyor_server.workers.coordinator import Coordinator
 from conveyor_server.workers.link import Body, Kind, Link, Message
 from conveyor_server.workers.start import Report, announce
@@ -63,13 +65,13 @@ async def supervise(settings: ServerSettings, launcher: Launcher, stop: StopRequ
     Raises ConveyorError when the server cannot start, or cannot be kept alive.
     """
     with ExitStack() as ports:
-        host, port = ports.enter_context(hold_port(settings.host, settings.port)).getsockname()[:2]
+        port = ports.enter_context(hold_port(settings.host, settings.port)).getsockname()[1]
         http_port = settings.http_port
         if settings.http:
             held = ports.enter_context(hold_port(settings.http_host or settings.host, http_port, HTTP_ADVICE))
             http_port = held.getsockname()[1]
-        listening = Listening(host=host, port=port, max_message_bytes=settings.max_message_bytes, shared=True)
         known = settings.model_copy(update={"port": port, "http_port": http_port})
+        listening = grpc_listening(known, shared=True)
         return await Supervisor(known, launcher, listening, stop).run()
 
 
@@ -94,7 +96,7 @@ class Supervisor:
         self._launcher = launcher
         self._listening = listening
         self._stop = stop
-        self._coordinator = Coordinator()
+        self._coordinator = Coordinator(initial_states(settings.traffic))
         self._ready: dict[Link, Report] = {}
         # From when on all were ready once.
         self._is_complete = False
@@ -105,10 +107,12 @@ class Supervisor:
         poller = Poller(self._settings.repository, self._coordinator)
         tasks = [asyncio.create_task(self._keep(number)) for number in range(self._settings.workers)]
         polling = asyncio.create_task(self._poll(poller))
+        guard = asyncio.create_task(Guard(self._coordinator, lambda: self._coordinator.traffic).run())
         try:
             codes = await asyncio.gather(*tasks)
         finally:
             polling.cancel()
+            guard.cancel()
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)

@@ -16,6 +16,7 @@ from conveyor_server.running import configure_logging, until
 from conveyor_server.server import Server
 from conveyor_server.settings import ServerSettings
 from conveyor_server.signals import StopRequests
+from conveyor_server.traffic.state import state_of_json
 from conveyor_server.workers.fellows import Fellows
 from conveyor_server.workers.link import Body, Kind, Link, Message
 from conveyor_server.workers.shared_calls import to_bytes, to_text
@@ -43,6 +44,7 @@ class Worker:
             Kind.ABORT: self._abort,
             Kind.DROP: self._drop,
             Kind.RUN: self._run_call,
+            Kind.TAKE_TRAFFIC: self._take_traffic,
             Kind.GO: self._go,
         }
 
@@ -116,6 +118,8 @@ class Worker:
 
     async def _begin(self, server: Server, start: Start) -> None:
         """The first workers open the port at once, as one server does; a late one only when it is like the others."""
+        for name, state in start.traffic.items():
+            server.take_traffic(name, state_of_json(state))
         if start.state is None:
             await server.start()
             report = await server.load()
@@ -148,6 +152,10 @@ class Worker:
 
     async def _run_call(self, server: Server, body: Body) -> Body:
         return {"payload": to_text(await self._fellows.answer(body["path"], to_bytes(body["payload"])))}
+
+    async def _take_traffic(self, server: Server, body: Body) -> Body:
+        server.take_traffic(body["name"], state_of_json(body["state"]))
+        return {}
 
     async def _go(self, server: Server, body: Body) -> Body:
         server.release()

@@ -1,0 +1,1 @@
+"""What is served, beside what the model was trained on."""

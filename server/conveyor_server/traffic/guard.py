@@ -1,0 +1,68 @@
+"""Ends a trial by itself once a limit of its rule is crossed.
+
+Runs in the process that decides: the only one, or the parent of the workers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final
+
+from conveyor_server.errors import ServingError
+from conveyor_server.metrics.family import Family
+from conveyor_server.traffic.comparison import Comparison, comparisons_of
+from conveyor_server.traffic.control import TrafficControl
+from conveyor_server.traffic.judge import judge
+from conveyor_server.traffic.rule import Rule
+from conveyor_server.traffic.state import TrafficState
+
+log = logging.getLogger(__name__)
+
+LOOK_SECONDS: Final = 0.5
+
+
+class Guard:
+    """Looks at every trial that has limits, again and again."""
+
+    def __init__(self, control: TrafficControl, states: Callable[[], Mapping[str, TrafficState]]) -> None:
+        self._control = control
+        self._states = states
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            await self.look()
+
+    async def look(self) -> None:
+        """Once."""
+        for name, state in list(self._states().items()):
+            rule = state.rule
+            if rule is not None and rule.trial is not None and rule.limits.is_set:
+                try:
+                    await self._look_at(name, state, rule)
+                except ServingError as error:
+                    # Changed meanwhile, or no worker is there: the next look will tell.
+                    log.debug("the trial of model=%s was not judged: %s", name, error)
+
+    async def _look_at(self, name: str, state: TrafficState, rule: Rule) -> None:
+        comparison = comparison_of(await self._control.observed(name), name, state.revision)
+        verdict = None if comparison is None else judge(comparison, rule.limits)
+        if verdict is None:
+            return
+        log.warning("rolling back model=%s version=%s to version=%s: %s", name, rule.trial, rule.stable, verdict.reason)
+        await self._control.change_traffic(name, state.rolled_back(verdict.reason, verdict.cause, time.time()))
+
+
+def comparison_of(families: Iterable[Family], name: str, revision: int) -> Comparison | None:
+    """The comparison of a model's trial under the rule of this revision; None where none has begun."""
+    found = [
+        comparison
+        for key, comparison in comparisons_of(families).items()
+        if key.model == name and key.revision == str(revision)
+    ]
+    # More than one while workers hold different files; the one that most is known of.
+    return max(found, key=lambda each: each.judged_rows, default=None)

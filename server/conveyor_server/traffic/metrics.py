@@ -1,0 +1,88 @@
+"""What the metrics page says of traffic."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final
+
+from conveyor_server.metrics.family import Family, Merge, Sample, counter, gauge
+from conveyor_server.traffic.comparison import Comparison, comparisons_of
+from conveyor_server.traffic.table import Traffic
+
+# name: (what it says, a counter?, its value). Of one trial each, with the labels model, version, stable and kind.
+_OF_A_TRIAL: Final[Mapping[str, tuple[str, bool, Callable[[Comparison], float]]]] = {
+    "conveyor_shadow_rows_total": ("Rows that both versions answered.", True, lambda each: each.rows),
+    "conveyor_shadow_disagreements_total": (
+        "Rows for which the versions said different things.",
+        True,
+        lambda each: each.rows - each.agreements,
+    ),
+    "conveyor_shadow_dropped_total": ("Rows that were to be compared and were not.", True, lambda each: each.dropped),
+    "conveyor_shadow_failed_rows_total": (
+        "Rows whose run failed in the version on trial.",
+        True,
+        lambda each: each.trial_failed,
+    ),
+    "conveyor_shadow_seconds_total": (
+        "Seconds that the version on trial ran for the compared rows.",
+        True,
+        lambda each: each.trial_seconds,
+    ),
+    "conveyor_shadow_stable_seconds_total": (
+        "Seconds that the stable version ran for the compared rows.",
+        True,
+        lambda each: each.stable_seconds,
+    ),
+    "conveyor_shadow_agreement_ratio": (
+        "Share of the compared rows for which both versions said the same.",
+        False,
+        lambda each: each.agreement,
+    ),
+    "conveyor_shadow_confidence_shift": (
+        "Mean highest probability of the version on trial less the stable version's.",
+        False,
+        lambda each: each.confidence_shift,
+    ),
+    "conveyor_shadow_latency_ratio": (
+        "Runs of the version on trial over the stable version's, for the same rows.",
+        False,
+        lambda each: each.latency_ratio,
+    ),
+}
+
+
+class TrafficMetrics:
+    """A source: the decisions, which every worker knows alike."""
+
+    def __init__(self, traffic: Traffic) -> None:
+        self._traffic = traffic
+
+    def families(self) -> Iterable[Family]:
+        """The share of canaries, and how often a trial was ended."""
+        shares, rollbacks = [], []
+        for name, state in self._traffic.states.items():
+            rule = state.rule
+            if rule is not None and rule.canary is not None:
+                labels = {"model": name, "version": str(rule.canary)}
+                shares.append(Sample(labels=labels, value=rule.canary_share))
+            for cause, count in state.rollbacks.items():
+                rollbacks.append(Sample(labels={"model": name, "reason": cause}, value=count))
+        share = "Share of the requests that the version on trial answers."
+        yield gauge("conveyor_canary_share", share, shares, Merge.MAX)
+        text = "Versions that were rolled back, by the limit that was crossed, or asked."
+        family = counter("conveyor_rollbacks_total", text, rollbacks)
+        yield Family(name=family.name, kind=family.kind, help=text, samples=rollbacks, merge=Merge.MAX)
+
+
+class TrialMetrics:
+    """A derivation: the figures of the trials that run, from all workers' sums."""
+
+    def families(self, sums: Mapping[str, Family]) -> Iterable[Family]:
+        """One sample a trial."""
+        comparisons = comparisons_of(sums.values())
+        for name, (text, grows, value) in _OF_A_TRIAL.items():
+            samples = []
+            for key, comparison in comparisons.items():
+                labels = {"model": key.model, "version": key.trial, "stable": key.stable, "kind": key.kind}
+                samples.append(Sample(labels=labels, value=value(comparison)))
+            yield counter(name, text, samples) if grows else gauge(name, text, samples, Merge.MAX)
