@@ -15,8 +15,8 @@ export class Chart {
     this._least = least;
     this._names = lines;
     this._values = lines.map(() => []);
-    this._figure = h("p", { class: "figure" }, "–");
-    this._lines = lines.map((_, index) => svg("polyline", { class: `s${index + 1}` }));
+    this._figure = h("p", { class: lines.length > 1 ? "figure several" : "figure" }, "–");
+    this._lines = lines.map((_, index) => svg("path", { class: `s${index + 1}` }));
     this._top = h("span", {}, "");
     this._picture = svg(
       "svg",
@@ -40,9 +40,9 @@ export class Chart {
   _draw() {
     const known = this._values.flat().filter((value) => value !== null);
     const top = Math.max(this._least, ...known);
-    this._values.forEach((line, index) => this._lines[index].setAttribute("points", points(line, top)));
+    this._values.forEach((line, index) => this._lines[index].setAttribute("d", path(line, top)));
     const texts = this._names.map((name, index) => [name, this._text(this._values[index].at(-1))]);
-    const parts = texts.flatMap(([name, text], index) => [index ? " " : "", h("small", {}, name && `${name} `), text]);
+    const parts = texts.map(([name, text]) => h("span", {}, h("small", {}, name && `${name} `), text));
     this._figure.replaceChildren(...parts);
     this._top.textContent = known.length ? `top ${this._format(Math.max(...known))}` : "";
     const words = texts.map(([name, text]) => `${name} ${text}`.trim()).join(", ");
@@ -54,15 +54,18 @@ export class Chart {
   }
 }
 
-/** A line's points, the newest at the right; a gap is bridged. */
-function points(line, top) {
-  return line
-    .map((value, index) => {
-      if (value === null) return null;
+/** A line's path, the newest point at the right; where nothing is known there is a gap. */
+function path(line, top) {
+  let parts = "";
+  let drawn = false;
+  line.forEach((value, index) => {
+    if (value !== null) {
       const x = WIDTH - ((line.length - 1 - index) * WIDTH) / (LENGTH - 1);
       const y = HEIGHT - 2 - (value / top) * (HEIGHT - 6);
-      return `${x.toFixed(1)},${y.toFixed(1)}`;
-    })
-    .filter(Boolean)
-    .join(" ");
+      // A point alone is a dot.
+      parts += drawn ? `L${x.toFixed(1)} ${y.toFixed(1)}` : `M${x.toFixed(1)} ${y.toFixed(1)}h0.1`;
+    }
+    drawn = value !== null;
+  });
+  return parts;
 }

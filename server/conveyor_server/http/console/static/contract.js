@@ -56,7 +56,7 @@ function steps({ height, width, colour_mode: colour, apply_exif_orientation: exi
     [
       "Decode the image",
       exif ? "Turn it as its EXIF data say" : null,
-      `Convert to ${colour === "COLOUR_MODE_RGB" ? "RGB" : "grey"}, transparent parts over ${background.join(", ") || "black"}`,
+      `Convert to ${colour === "COLOUR_MODE_RGB" ? "RGB" : "grey"}, transparent parts over ${ground(background)}`,
       ...resized,
       graph ? inGraph(graph) : null,
     ]
@@ -65,9 +65,16 @@ function steps({ height, width, colour_mode: colour, apply_exif_orientation: exi
   );
 }
 
+function ground(colour) {
+  return colour.some((value) => value > 0) ? `the colour ${colour.join(", ")}` : "black";
+}
+
 function inGraph({ scale, mean, standard_deviation: deviation }) {
   const list = (values) => values.map((value) => Number(value.toPrecision(3))).join(", ");
-  return `In the graph: × ${Number(scale.toPrecision(4))}, − ${list(mean)}, ÷ ${list(deviation)}`;
+  // Scales are mostly 1/255, which a float cannot say.
+  const divisor = Math.round(1 / scale);
+  const scaled = Math.abs(scale * divisor - 1) < 1e-5 ? `÷ ${divisor}` : `× ${Number(scale.toPrecision(4))}`;
+  return `In the graph: ${scaled}, − ${list(mean)}, ÷ ${list(deviation)}`;
 }
 
 function labels({ labels: all }) {

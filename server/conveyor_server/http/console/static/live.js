@@ -6,11 +6,11 @@ import { percent, plain, seconds } from "./numbers.js";
 import { Between } from "./pulse.js";
 
 const LATENCIES = [0.5, 0.95, 0.99];
-// Shown once the server has something to say of them.
-const SOMETIMES = [
+// Against the training images, and against a version on trial: shown once the server has something to say of them.
+const COMPARISONS = [
   { title: "Input mean, shift", metric: "conveyor_input_channel_mean_shift", format: plain, least: 0.1 },
-  { title: "Classes, distance from training", metric: "conveyor_class_distance", format: plain, least: 0.1 },
-  { title: "Confidence, distance from training", metric: "conveyor_confidence_distance", format: plain, least: 0.1 },
+  { title: "Answers, distance", metric: "conveyor_class_distance", format: plain, least: 0.1 },
+  { title: "Confidence, distance", metric: "conveyor_confidence_distance", format: plain, least: 0.1 },
   { title: "Shadow agrees", metric: "conveyor_shadow_agreement_ratio", format: percent, least: 1 },
 ];
 
@@ -24,11 +24,15 @@ export class Live {
     this._batch = new Chart("Rows in a batch, mean", { format: plain });
     this._latency = new Chart("Latency", { lines: ["p50", "p95", "p99"], format: seconds, least: 1e-4 });
     this._others = new Map();
-    this._charts = h("div", { class: "charts" }, this._fixed().map((chart) => chart.element));
+    const fixed = [this._requests, this._queue, this._batch, this._latency];
+    this._charts = h("div", { class: "charts" }, fixed.map((chart) => chart.element));
     this._said = h("p", { class: "hint", role: "status" });
+    this._compared = h("div", { class: "charts" });
+    const title = h("h3", { class: "charts-title" }, "Compared with training, and with a shadow");
+    this._comparison = h("div", { hidden: true }, title, this._compared);
     const words = h("p", {}, "All versions and all workers of this model, once a second.");
     const head = h("div", { class: "section-head" }, h("h2", { id: "live-title" }, "Last minute"), words);
-    this.element = h("section", { "aria-labelledby": "live-title" }, head, this._said, this._charts);
+    this.element = h("section", { "aria-labelledby": "live-title" }, head, this._said, this._charts, this._comparison);
   }
 
   /** One more look: the families by name, and when that was, in seconds. */
@@ -42,7 +46,7 @@ export class Live {
     this._queue.add([between.gauge("conveyor_queue_rows")]);
     this._batch.add([between.mean("conveyor_batch_rows")]);
     this._latency.add(between.quantiles("conveyor_request_seconds", LATENCIES));
-    for (const kind of SOMETIMES) this._addSometimes(kind, between);
+    for (const kind of COMPARISONS) this._addComparison(kind, between);
   }
 
   /** The counters cannot be had; the charts keep what they have. */
@@ -52,17 +56,14 @@ export class Live {
     this._before = null;
   }
 
-  _fixed() {
-    return [this._requests, this._queue, this._batch, this._latency];
-  }
-
-  _addSometimes({ title, metric, ...how }, between) {
+  _addComparison({ title, metric, ...how }, between) {
     const value = between.most(metric);
     if (value === null) return;
     if (!this._others.has(metric)) {
       const chart = new Chart(title, how);
       this._others.set(metric, chart);
-      this._charts.append(chart.element);
+      this._compared.append(chart.element);
+      this._comparison.hidden = false;
     }
     this._others.get(metric).add([value]);
   }

@@ -35,8 +35,7 @@ export function addressOf({ model_name: name, model_version: version }) {
 export function listParts(groups, chosenName) {
   return groups.map(([name, versions]) => {
     const shown = usual(versions);
-    const count = versions.length === 1 ? "1 version" : `${versions.length} versions`;
-    const about = isReady(shown) ? `Version ${shown.model_version} of ${count}` : count;
+    const about = `Version ${shown.model_version}${versions.length > 1 ? `, ${versions.length} in all` : ""}`;
     return h(
       "li",
       {},
