@@ -5,9 +5,11 @@ from __future__ import annotations
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 
+from conveyor_server.http.console.routes import console_routes
 from conveyor_server.http.failures import Failures, on_http_error
 from conveyor_server.http.health_routes import health_routes
 from conveyor_server.http.metrics_routes import metrics_routes
+from conveyor_server.http.rest.routes import rest_routes
 from conveyor_server.http.services import HttpServices
 
 
@@ -16,6 +18,8 @@ def make_app(services: HttpServices) -> Starlette:
     routes = [
         *health_routes(services),
         *(metrics_routes(services) if services.settings.metrics else ()),
+        *rest_routes(services),
+        *console_routes(services),
     ]
     return Starlette(
         routes=routes,
