@@ -7,6 +7,7 @@ from typing import Final
 
 from conveyor_server.batcher import Batcher
 from conveyor_server.entry import State
+from conveyor_server.errors import ErrorKind
 from conveyor_server.index import Index
 from conveyor_server.metrics.family import Family, Kind, Merge, Sample, counter, gauge
 from conveyor_server.metrics.histogram import Histogram
@@ -15,6 +16,11 @@ from conveyor_server.model import Model
 from conveyor_server.statistics import Spread, Statistics
 
 SUCCESS: Final = "success"
+# Shown from the start on, so that a rate can be had of the first one.
+USUAL_FAILURES: Final = (
+    *(ErrorKind.INVALID_ARGUMENT, ErrorKind.QUEUE_FULL, ErrorKind.DEADLINE_PASSED, ErrorKind.CANCELLED),
+    *(ErrorKind.STOPPING, ErrorKind.MODEL_FAILED, ErrorKind.INTERNAL),
+)
 
 HISTOGRAMS: Final[dict[str, tuple[str, Callable[[Spread], Histogram]]]] = {
     "conveyor_request_seconds": ("Time of an answered request, from its arrival to its answer.", lambda s: s.request),
@@ -83,7 +89,7 @@ class ModelsSource:
 def _requests(counted: Iterable[tuple[Version, Statistics]]) -> Iterator[Sample]:
     for version, statistics in counted:
         yield Sample(labels={**version.labels(), "outcome": SUCCESS}, value=statistics.success.count)
-        for kind, count in statistics.failures.items():
+        for kind, count in {**dict.fromkeys(USUAL_FAILURES, 0), **statistics.failures}.items():
             yield Sample(labels={**version.labels(), "outcome": kind.name.lower()}, value=count)
 
 
