@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 
+from conveyor_server.memory import require_memory
 from conveyor_server.running import configure_logging, exit_now_if_a_run_hangs, run_in_loop, until
 from conveyor_server.settings import ServerSettings
 from conveyor_server.signals import StopRequests, stop_requests
@@ -16,6 +17,7 @@ def serve(settings: ServerSettings) -> int:
     """Serves until told to stop; returns the exit code. Raises ConveyorError when it cannot start."""
     configure_logging(settings.log_level, settings.log_format)
     log.info("configuration %s", settings.in_words())
+    require_memory()
     code = run_in_loop(run(settings))
     exit_now_if_a_run_hangs(code)
     return code
@@ -33,7 +35,7 @@ async def run(settings: ServerSettings) -> int:
             from conveyor_server.workers.supervisor import supervise
 
             try:
-                return await supervise(settings, EnvoyLauncher(), stop)
+                return await supervise(settings, EnvoyLauncher(settings.log_format), stop)
             except EnvoyError as error:
                 if settings.engine == "envoy":
                     raise

@@ -8,8 +8,9 @@ import pytest
 
 from conveyor_cli.main import main
 from conveyor_server.cpu import cpu_quota, usable_cpus
-from conveyor_server.errors import ErrorKind, ServingError
+from conveyor_server.errors import ErrorKind, ServingError, StartError
 from conveyor_server.gate import Gate
+from conveyor_server.memory import memory_limit, require_memory
 from conveyor_server.statuses import CONVEYOR_CODES, Code
 from tests.server.scripted import in_loop
 
@@ -41,6 +42,29 @@ def test_the_cpu_quota_is_read_from_either_version_of_cgroups(
     assert usable_cpus(tmp_path) >= 1
     if quota is not None:
         assert usable_cpus(tmp_path) == 1
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "limit"),
+    [
+        ("memory.max", "67108864", 64 * 2**20),
+        ("memory.max", "max", None),
+        ("memory/memory.limit_in_bytes", "67108864", 64 * 2**20),
+        ("memory/memory.limit_in_bytes", "9223372036854771712", None),
+        ("elsewhere", "", None),
+    ],
+)
+def test_too_little_memory_is_said_before_the_kernel_acts(
+    tmp_path: Path, file: str, content: str, limit: int | None
+) -> None:
+    (tmp_path / "memory").mkdir()
+    (tmp_path / file).write_text(content)
+    assert memory_limit(tmp_path) == limit
+    if limit is None:
+        require_memory(tmp_path)
+    else:
+        with pytest.raises(StartError, match="may use 64 MiB of memory, and a server needs 128 MiB"):
+            require_memory(tmp_path)
 
 
 @in_loop
