@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
-from conveyor_server.metrics.family import Family, Merge, Sample, counter, gauge
-from conveyor_server.traffic.comparison import Comparison, comparisons_of
+from conveyor_server.metrics.family import Family, Kind, Merge, Sample, counter, gauge
+from conveyor_server.traffic.comparison import Comparison, TrialKey, comparisons_of
 from conveyor_server.traffic.table import Traffic
 
 # name: (what it says, a counter?, its value). Of one trial each, with the labels model, version, stable and kind.
@@ -22,16 +22,6 @@ _OF_A_TRIAL: Final[Mapping[str, tuple[str, bool, Callable[[Comparison], float]]]
         "Rows whose run failed in the version on trial.",
         True,
         lambda each: each.trial_failed,
-    ),
-    "conveyor_shadow_seconds_total": (
-        "Seconds that the version on trial ran for the compared rows.",
-        True,
-        lambda each: each.trial_seconds,
-    ),
-    "conveyor_shadow_stable_seconds_total": (
-        "Seconds that the stable version ran for the compared rows.",
-        True,
-        lambda each: each.stable_seconds,
     ),
     "conveyor_shadow_agreement_ratio": (
         "Share of the compared rows for which both versions said the same.",
@@ -52,13 +42,24 @@ _OF_A_TRIAL: Final[Mapping[str, tuple[str, bool, Callable[[Comparison], float]]]
 
 
 class TrafficMetrics:
-    """A source: the decisions, which every worker knows alike."""
+    """A source: the decisions, which every worker knows alike, and how long this one's runs on trial take."""
 
     def __init__(self, traffic: Traffic) -> None:
         self._traffic = traffic
 
     def families(self) -> Iterable[Family]:
-        """The share of canaries, and how often a trial was ended."""
+        """The share of canaries, how often a trial was ended, and the runs of those that go on."""
+        yield self._runs()
+        yield from self._decisions()
+
+    def _runs(self) -> Family:
+        samples = [
+            Sample(labels=_labels(trial.key), value=trial.runs.distribution()) for trial in self._traffic.trials()
+        ]
+        text = "Runs of the version on trial for the compared rows."
+        return Family(name="conveyor_shadow_seconds", kind=Kind.HISTOGRAM, help=text, samples=samples)
+
+    def _decisions(self) -> Iterable[Family]:
         shares, rollbacks = [], []
         for name, state in self._traffic.states.items():
             rule = state.rule
@@ -70,8 +71,8 @@ class TrafficMetrics:
         share = "Share of the requests that the version on trial answers."
         yield gauge("conveyor_canary_share", share, shares, Merge.MAX)
         text = "Versions that were rolled back, by the limit that was crossed, or asked."
-        family = counter("conveyor_rollbacks_total", text, rollbacks)
-        yield Family(name=family.name, kind=family.kind, help=text, samples=rollbacks, merge=Merge.MAX)
+        name = "conveyor_rollbacks_total"
+        yield Family(name=name, kind=Kind.COUNTER, help=text, samples=rollbacks, merge=Merge.MAX)
 
 
 class TrialMetrics:
@@ -83,6 +84,9 @@ class TrialMetrics:
         for name, (text, grows, value) in _OF_A_TRIAL.items():
             samples = []
             for key, comparison in comparisons.items():
-                labels = {"model": key.model, "version": key.trial, "stable": key.stable, "kind": key.kind}
-                samples.append(Sample(labels=labels, value=value(comparison)))
+                samples.append(Sample(labels=_labels(key), value=value(comparison)))
             yield counter(name, text, samples) if grows else gauge(name, text, samples, Merge.MAX)
+
+
+def _labels(key: TrialKey) -> dict[str, str]:
+    return {"model": key.model, "version": key.trial, "stable": key.stable, "kind": key.kind}

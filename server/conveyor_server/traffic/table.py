@@ -65,6 +65,10 @@ class Traffic:
         allowed = set(ready) - set(state.rejected) - {rule.trial if rule else None}
         return ready[max(allowed)] if allowed else None
 
+    def trials(self) -> Collection[Trial]:
+        """Those that run."""
+        return self._trials.values()
+
     def comparisons(self) -> dict[TrialKey, Comparison]:
         """What this process has seen of each trial."""
         return {trial.key: trial.comparison for trial in self._trials.values()}

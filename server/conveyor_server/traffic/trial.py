@@ -13,6 +13,7 @@ from functools import partial
 from conveyor_server.background_runs import BackgroundRuns
 from conveyor_server.batch import Batch, Outcome, Rows
 from conveyor_server.errors import ErrorKind, ServingError
+from conveyor_server.metrics.histogram import SECONDS, Histogram
 from conveyor_server.model import Model
 from conveyor_server.traffic.comparison import Comparison, TrialKey
 from conveyor_server.traffic.likeness import Likeness, why_not_comparable
@@ -25,6 +26,8 @@ class Trial:
     def __init__(self, rule: Rule, revision: int, stable: Model, trial: Model) -> None:
         self.key = key_of(rule, revision, stable, trial)
         self.comparison = Comparison()
+        # Seconds of the trial's runs.
+        self.runs = Histogram(SECONDS)
         self._models = (stable, trial)
         self._is_canary = rule.canary is not None
         self._share = 1.0 if self._is_canary else rule.shadow_share
@@ -83,6 +86,7 @@ class Trial:
         self._likeness.add(comparison, stable, trial)
         comparison.stable_seconds += stable_seconds
         comparison.trial_seconds += trial_seconds
+        self.runs.observe(trial_seconds)
 
 
 def key_of(rule: Rule, revision: int, stable: Model, trial: Model) -> TrialKey:
