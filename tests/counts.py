@@ -14,8 +14,12 @@ _COUNTS = {
     "reload rounds": (2, 50),
     "calls of a cancel storm": (1500, 100_000),
     "bodies cut into chunks": (100, 2000),
+    "rolling restarts": (2, 20),
     "calls of a rolling restart": (1000, 10_000),
     "images of a classified folder": (500, 10_000),
+    "tensors through JSON": (20, 500),
+    "made up inference requests": (200, 10_000),
+    "made up requests of each operation": (3, 100),
 }
 
 

@@ -14,7 +14,7 @@ from conveyor_server.http.rest.exchange import Exchange, Procedure
 from conveyor_server.http.rest.form import FORM, FormFile, files_of
 from conveyor_server.http.rest.messages import Json, json_of
 from conveyor_server.http.rest.operation import Operation, json_content, json_response
-from conveyor_server.http.rest.schemas import BYTES_OF_A_FILE, TEXT, list_of, optional, record, schema_of
+from conveyor_server.http.rest.schemas import BYTES_OF_A_FILE, NUMBER, TEXT, list_of, optional, record, schema_of
 from conveyor_server.http.rest.statuses import HTTP_STATUSES, WRONG_FORM, HttpError
 from conveyor_server.service import SERVICE
 from conveyor_server.statuses import Code
@@ -25,7 +25,7 @@ _JSON: Final = "application/json"
 _RESULT: Final = optional(
     record(image=TEXT),
     predictions=list_of(schema_of(pb.Prediction)),
-    values=list_of({"type": "number"}),
+    values=list_of(NUMBER),
     error=TEXT,
     status={"type": "integer"},
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 from collections.abc import Mapping, MutableMapping, MutableSequence, Sequence
 from typing import Any, cast
 
@@ -54,12 +55,19 @@ def _single(field: FieldDescriptor, value: Any) -> Any:
     if field.enum_type is not None:
         known = field.enum_type.values_by_number.get(value)
         return value if known is None else known.name
-    if field.type == FieldDescriptor.TYPE_FLOAT:
-        # The shortest text that means the same: 0.1, where the float64 of it is 0.10000000149.
-        return float(str(np.float32(value)))
+    if isinstance(value, float):
+        return _number(value, is_short=field.type == FieldDescriptor.TYPE_FLOAT)
     return value
 
 
+def _number(value: float, *, is_short: bool) -> float | str:
+    """In the shortest text that means the same: 0.1, where the float64 of a float's 0.1 is 0.10000000149."""
+    if not math.isfinite(value):
+        # As protobuf's own JSON has them.
+        return {math.inf: "Infinity", -math.inf: "-Infinity"}.get(value, "NaN")
+    return float(str(np.float32(value))) if is_short else value
+
+
 def text_of(content: Mapping[str, Any] | list[Any]) -> bytes:
-    """JSON text. Values that are no numbers are written as NaN and Infinity, which the protocol's clients read."""
+    """JSON text. The values of a tensor may be NaN and Infinity, which the protocol's clients read."""
     return json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()

@@ -13,13 +13,14 @@ from conveyor_server.http.rest.messages import fields_of, map_value
 
 Schema = dict[str, Any]
 
+NUMBER: Final[Schema] = {"anyOf": [{"type": "number"}, {"enum": ["NaN", "Infinity", "-Infinity"]}]}
 TEXT: Final[Schema] = {"type": "string"}
 BYTES_OF_A_FILE: Final[Schema] = {}
-_NUMBER_TYPES: Final = {
-    FieldDescriptor.CPPTYPE_DOUBLE: "number",
-    FieldDescriptor.CPPTYPE_FLOAT: "number",
-    FieldDescriptor.CPPTYPE_BOOL: "boolean",
-    FieldDescriptor.CPPTYPE_STRING: "string",
+_OTHERS: Final[dict[int, Schema]] = {
+    FieldDescriptor.CPPTYPE_DOUBLE: NUMBER,
+    FieldDescriptor.CPPTYPE_FLOAT: NUMBER,
+    FieldDescriptor.CPPTYPE_BOOL: {"type": "boolean"},
+    FieldDescriptor.CPPTYPE_STRING: TEXT,
 }
 
 
@@ -70,4 +71,4 @@ def _single_schema(field: FieldDescriptor) -> Schema:
         return schema_of(message_factory.GetMessageClass(field.message_type))
     if field.enum_type is not None:
         return {"type": "string", "enum": [value.name for value in field.enum_type.values]}
-    return {"type": _NUMBER_TYPES.get(field.cpp_type, "integer")}
+    return _OTHERS.get(field.cpp_type, {"type": "integer"})
