@@ -21,6 +21,7 @@ from conveyor_client.errors import (
 from conveyor_client.version import __version__
 
 if TYPE_CHECKING:
+    from conveyor_client.admin import AdminClient
     from conveyor_client.async_client import AsyncClient
     from conveyor_client.call_metadata import traced
     from conveyor_client.client import Client
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AccessDenied",
+    "AdminClient",
     "AsyncClient",
     "Classification",
     "Client",
@@ -51,6 +53,7 @@ __all__ = [
 
 # Loaded when first asked for: gRPC takes a tenth of a second to import, which `conveyor --help` need not wait for.
 _LAZY = {
+    "AdminClient": "conveyor_client.admin",
     "AsyncClient": "conveyor_client.async_client",
     "Client": "conveyor_client.client",
     "Connection": "conveyor_client.connection",
