@@ -64,7 +64,7 @@ def _lines(traffic: admin_pb2.Traffic) -> Iterator[str]:
     if rule.canary_version:
         yield f"  canary   version {rule.canary_version} answers {rule.canary_share:.1%} of the requests"
     if rule.shadow_version:
-        yield f"  shadow   version {rule.shadow_version} is given {rule.shadow_share:.1%} of what the stable one answers"
+        yield f"  shadow   version {rule.shadow_version} is given {rule.shadow_share:.1%} of the stable answers"
     if traffic.HasField("comparison"):
         yield from _comparison(traffic.comparison)
     if traffic.rejected_versions:
