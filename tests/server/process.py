@@ -1,12 +1,13 @@
 """A real server in a process of its own, for tests: started on a free port, ready when its health RPC says so."""
 
+import os
 import re
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,23 +23,33 @@ START_SECONDS = 60
 class ServerProcess:
     """`conveyor serve` on a free port; `log` is what it wrote to stderr so far."""
 
-    def __init__(self, repository: Path, *flags: str) -> None:
+    def __init__(
+        self,
+        repository: Path,
+        *flags: str,
+        credentials: grpc.ChannelCredentials | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        """With `credentials` it is reached over TLS; `environment` is added to this process's own."""
         command = [sys.executable, "-c", "from conveyor_cli.main import main; raise SystemExit(main())"]
         self._process = subprocess.Popen(
             [*command, "serve", str(repository), "--port", "0", "--engine", "grpcio", *flags],
             stderr=subprocess.PIPE,
             text=True,
+            env={**os.environ, **(environment or {})},
         )
         self.repository = repository
         self.log = ""
         self._found = threading.Condition()
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
-        addresses = self.wait_for_log(r"ready address=(127\.0\.0\.1:\d+) http=(\S+?):? ")
+        addresses = self.wait_for_log(r"ready address=(\d+\.\d+\.\d+\.\d+:\d+) http=(\S+?):? ")
         self.address = addresses.group(1)
         # host:port; "off" without HTTP.
         self.http_address = addresses.group(2)
-        self.channel = grpc.insecure_channel(self.address)
+        self.channel = (
+            grpc.secure_channel(self.address, credentials) if credentials else grpc.insecure_channel(self.address)
+        )
         self.stub = ClassifierServiceStub(self.channel)
 
     def health(self, service: str = "") -> int:
@@ -113,9 +124,14 @@ class ServerProcess:
 
 
 @contextmanager
-def running(repository: Path, *flags: str) -> Iterator[ServerProcess]:
+def running(
+    repository: Path,
+    *flags: str,
+    credentials: grpc.ChannelCredentials | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> Iterator[ServerProcess]:
     """A server for the length of a block, ready at its start."""
-    server = ServerProcess(repository, *flags)
+    server = ServerProcess(repository, *flags, credentials=credentials, environment=environment)
     try:
         server.wait_until_serving()
         yield server

@@ -58,11 +58,7 @@ class Doors:
         if group is Group.HEALTH:
             return None
         digest, opened = self._token_of(context)
-        pace = None
-        if self._limiter is not None:
-            # A token that nobody knows is no name: else each call could bring another.
-            key = digest.hex() if digest and opened else context.certificate_name or network_of(context.peer)
-            pace = self._paced(self._limiter, key)
+        pace = self._paced(context, digest, opened)
         self._check(group, opened, context.certificate_name, has_token=digest is not None)
         return pace
 
@@ -79,7 +75,12 @@ class Doors:
         """Whether a caller may enter, before there is a call that the rate could count. Raises ServingError."""
         if group is not Group.HEALTH:
             digest, opened = self._token_of(context)
-            self._check(group, opened, context.certificate_name, has_token=digest is not None)
+            try:
+                self._check(group, opened, context.certificate_name, has_token=digest is not None)
+            except ServingError:
+                # This attempt is all there is of the call, so it counts: tokens cannot be tried out faster this way.
+                self._paced(context, digest, opened)
+                raise
 
     def _token_of(self, context: CallContext) -> tuple[Digest | None, frozenset[Group]]:
         """What the caller sends, and what it opens."""
@@ -125,7 +126,12 @@ class Doors:
         # Somebody who gave tokens to others meant to keep administration to himself.
         return around.is_local and not around.certificates and not self.tokens.closed
 
-    def _paced(self, limiter: RateLimiter, key: str) -> Pace:
+    def _paced(self, context: CallContext, digest: Digest | None, opened: frozenset[Group]) -> Pace | None:
+        limiter = self._limiter
+        if limiter is None:
+            return None
+        # A token that nobody knows is no name: else each call could bring another.
+        key = digest.hex() if digest and opened else context.certificate_name or network_of(context.peer)
         if wait := limiter.take(key):
             text = f"this caller makes too many calls; the next may come in {wait:.3f} seconds"
             raise self._refusal("rate", ErrorKind.TOO_OFTEN, text, math.ceil(wait * 1000))

@@ -35,6 +35,8 @@ RUNTIME: Final = {
 def envoy_configuration(listening: Listening, filters: list[dict[str, Any]], folder: Path) -> dict[str, Any]:
     """One listener for gRPC, whose calls go to the application; `filters` load it. `folder` is for Envoy alone."""
     return {
+        # Envoy asks for a name before it reads certificates from files.
+        "node": {"id": "conveyor", "cluster": "conveyor"},
         # A socket in a private folder: nobody else can reach it.
         "admin": {"address": {"pipe": {"path": str(admin_socket_in(folder)), "mode": 0o600}}},
         "layered_runtime": {"layers": [{"name": "conveyor", "static_layer": RUNTIME}]},
