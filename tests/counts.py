@@ -16,6 +16,7 @@ _COUNTS = {
     "bodies cut into chunks": (100, 2000),
     "rolling restarts": (2, 20),
     "calls of a rolling restart": (1000, 10_000),
+    "rotated certificates": (2, 25),
     "images of a classified folder": (500, 10_000),
     "tensors through JSON": (20, 500),
     "made up inference requests": (200, 10_000),
