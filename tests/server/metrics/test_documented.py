@@ -90,5 +90,5 @@ def test_a_scraper_that_asks_for_openmetrics_gets_it(server: ServerProcess) -> N
     answer = ask(server.http_address, "/metrics", accept="application/openmetrics-text; version=1.0.0")
     assert answer.headers["content-type"].startswith("application/openmetrics-text; version=1.0.0")
     assert answer.text.endswith("# EOF\n")
-    names = {family.name for family in parse_openmetrics(answer.text)}
+    names = {family.name for family in parse_openmetrics(answer.text)}  # type: ignore[no-untyped-call]
     assert {"conveyor_requests", "conveyor_request_seconds", "nv_inference_count"} <= names
