@@ -65,13 +65,13 @@ class Batcher:
         self._limits = limits
         self._instances = instances
         self._free = list(instances)
+        self._running: dict[Instance, Batch] = {}
         self._loop = loop
         self._clock = clock
         self._queue = RequestQueue()
         self._deadlines = DeadlineWatch(self._queue, loop, clock)
         self._admitted_rows = 0
         self._queued_rows = 0
-        self._in_flight = 0
         self._dispatch_scheduled = False
         self._company_timer: asyncio.TimerHandle | None = None
         self._usual_seconds = 0.0
@@ -100,8 +100,10 @@ class Batcher:
 
     @property
     def in_flight(self) -> int:
-        """Requests that were submitted and are not answered."""
-        return self._in_flight
+        """Callers' requests that were submitted and are not answered; counted only when asked for."""
+        running = (segment.request for batch in self._running.values() for segment in batch.segments)
+        requests = {*self._queue, *running}
+        return sum(not each.reply.done() and each.priority != BACKGROUND_PRIORITY for each in requests)
 
     @property
     def expected_wait(self) -> float:
@@ -145,14 +147,11 @@ class Batcher:
             self._deadlines.add(deadline, self._expire)
         if self._free and not self._dispatch_scheduled:
             self._schedule_dispatch()
-        self._in_flight += 1
         try:
             return await reply
         except asyncio.CancelledError:
             self._leave_queue(request)
             raise
-        finally:
-            self._in_flight -= 1
 
     async def wait_idle(self) -> None:
         """Returns when nothing is admitted, queued or running; to be called when no more requests come."""
@@ -190,6 +189,7 @@ class Batcher:
             if batch.segments:
                 self._note_closed(batch, closing)
                 instance = self._free.pop()
+                self._running[instance] = batch
                 instance.start(batch, partial(self._batch_done, instance))
 
     def _note_closed(self, batch: Batch, closing: Closing) -> None:
@@ -242,6 +242,7 @@ class Batcher:
         return Batch(segments=segments, size=size)
 
     def _batch_done(self, instance: Instance, batch: Batch, result: BatchResult) -> None:
+        del self._running[instance]
         self._free.append(instance)
         # The next batch first, so that the session works while these are answered.
         self._dispatch(Closing.SESSION_FREE)
