@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import http.client
 import shutil
+import socket
 import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import grpc
 
 from conveyor.v1 import classifier_pb2 as pb
 from tests.clients.certificates import Authority
 
+# The preface, and a frame of settings.
+HTTP2_START = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
 SERVER_NAMES = "IP:127.0.0.1,DNS:localhost"
 IMAGE = pb.Image(
     pixels=pb.RawPixels(height=8, width=8, colour_mode="COLOUR_MODE_GRAYSCALE", data=bytes(64))  # type: ignore[arg-type]  # protobuf takes names
@@ -103,13 +107,12 @@ def code_of(
 def subject_of(address: str, caller: Caller) -> str:
     """The common name in the certificate that a TLS port shows now."""
     host, _, port = address.rpartition(":")
-    connection = http.client.HTTPSConnection(host, int(port), context=caller.context(), timeout=10)
-    try:
-        connection.connect()
-        certificate = connection.sock.getpeercert()
-        return {key: value for part in certificate["subject"] for key, value in part}["commonName"]
-    finally:
-        connection.close()
+    context = caller.context()
+    context.set_alpn_protocols(["h2", "http/1.1"])
+    plain = socket.create_connection((host, int(port)), timeout=10)
+    with context.wrap_socket(plain, server_hostname=host) as connection:
+        certificate: Any = connection.getpeercert()
+    return {key: value for part in certificate["subject"] for key, value in part}["commonName"]
 
 
 def status_of(address: str, caller: Caller | None, path: str = "/healthz", **headers: str) -> int:
@@ -125,3 +128,18 @@ def status_of(address: str, caller: Caller | None, path: str = "/healthz", **hea
         return connection.getresponse().status
     finally:
         connection.close()
+
+
+def shaken_hands(address: str, caller: Caller) -> None:
+    """Connects, and waits until the server has said what it thinks of the caller's certificate. Raises OSError."""
+    host, _, port = address.rpartition(":")
+    context = caller.context()
+    context.set_alpn_protocols(["h2", "http/1.1"])
+    plain = socket.create_connection((host, int(port)), timeout=10)
+    with context.wrap_socket(plain, server_hostname=host) as connection:
+        # With TLS 1.3 the refusal comes after the handshake, in place of an answer: each protocol has a first word
+        # to which there is one.
+        h2 = connection.selected_alpn_protocol() == "h2"
+        connection.sendall(HTTP2_START if h2 else b"GET /healthz HTTP/1.1\r\nHost: test\r\n\r\n")
+        if not connection.recv(1):
+            raise ConnectionError("the server has closed the connection")
