@@ -44,9 +44,9 @@ class FileWatch:
         try:
             self._reload()
         except StartError as error:
-            log.error("the new %s is not used, and the old one stays: %s", self._what, error)
+            log.error("the changed %s cannot be used, and nothing changes: %s", self._what, error)
         else:
-            log.info("the new %s is used from now on", self._what)
+            log.info("the changed %s will be used from now on", self._what)
 
 
 def state_of(paths: Sequence[Path]) -> State:

@@ -86,7 +86,9 @@ def test_no_call_fails_while_certificates_are_overwritten(
 
         # A certificate whose key has not come along changes nothing, and the log says why.
         shutil.copy(authority.issue("alone", SERVER_NAMES)[0], files.certificate)
-        server.wait_for_log("the new certificate is not used, and the old one stays: the key .* does not belong to")
+        server.wait_for_log(
+            "the changed certificate cannot be used, and nothing changes: the key .* does not belong to"
+        )
         assert [subject_of(port, caller) for port in ports] == [last, last]
         assert code_of(server.address, caller.credentials()) is OK
 
