@@ -1,0 +1,96 @@
+"""One soak: an idle server is looked at, put under load and mischief, and looked at again when it is idle."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.chaos.answers import RightAnswers
+from tests.chaos.callers import Callers
+from tests.chaos.faults import BrokenError
+from tests.chaos.scene import Scene, Setting
+from tests.chaos.tally import Tally
+from tests.server.process import ServerProcess
+from tests.soak.faults import ACTS, again_and_again
+from tests.soak.judgement import left_over
+from tests.soak.mischief import look_over_http, send_nonsense
+from tests.soak.sampling import Sample, Sampler, look_at
+
+# Seconds between two faults: at most, and as a share of the whole.
+DISTANCE = 12.0
+DISTANCE_SHARE = 0.04
+# Seconds for what is left over to go away by itself.
+QUIET_SECONDS = 40.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Soaked:
+    """What came of it."""
+
+    sampler: Sampler
+    tally: Tally
+    left_over: list[str]
+    broken: str
+
+
+async def soak(
+    setting: Setting, server: ServerProcess, repository: Path, right: RightAnswers, seconds: float
+) -> Soaked:
+    """For so long, without what comes before and after."""
+
+    def scene_with(callers: Callers) -> Scene:
+        return Scene(setting=setting, server=server, repository=repository, right=right, callers=callers)
+
+    # Once through everything, so that what is made only when it is first needed is there.
+    async with _traffic(server, right) as callers:
+        await callers.until_answered(500)
+        for act in ACTS.values():
+            await act(scene_with(callers))
+    before = await _idle(scene_with(callers), {})
+    sampler, broken = Sampler(), ""
+    async with _traffic(server, right) as callers:
+        scene = scene_with(callers)
+        sampling = asyncio.create_task(sampler.run(scene))
+        try:
+            await again_and_again(scene, sampler, seconds, min(DISTANCE, DISTANCE_SHARE * seconds))
+        except (BrokenError, TimeoutError) as error:
+            broken = str(error)
+        finally:
+            sampling.cancel()
+    after = await _idle(scene_with(callers), before)
+    return Soaked(sampler=sampler, tally=callers.tally, left_over=left_over(before, after), broken=broken)
+
+
+@asynccontextmanager
+async def _traffic(server: ServerProcess, right: RightAnswers) -> AsyncIterator[Callers]:
+    """Callers of every kind, good and bad, over gRPC and HTTP."""
+    async with Callers(server.address, right) as callers:
+        others = [
+            asyncio.create_task(send_nonsense(server.address, callers.tally)),
+            asyncio.create_task(look_over_http(server.http_address, callers.tally)),
+        ]
+        try:
+            yield callers
+        finally:
+            for task in others:
+                task.cancel()
+            ended = await asyncio.gather(*others, return_exceptions=True)
+            for error in ended:
+                if not isinstance(error, asyncio.CancelledError):
+                    callers.tally.note_lost(f"a caller broke down: {error!r}")
+
+
+async def _idle(scene: Scene, before: Mapping[str, Sample]) -> dict[str, Sample]:
+    """Each part of the server once it has been left alone: when nothing is left over, or after QUIET_SECONDS."""
+    end = time.monotonic() + QUIET_SECONDS
+    while True:
+        await asyncio.sleep(1.0)
+        parts: dict[str, Sample] = {}
+        for number, pid in enumerate(scene.processes()):
+            sample = look_at(pid)
+            if sample is not None:
+                parts["parent" if number == 0 else f"worker {number}"] = sample
+        if time.monotonic() > end or (before and not left_over(before, parts)):
+            return parts
