@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -14,6 +15,10 @@ from conveyor_server.errors import ErrorKind, ServingError
 FORM: Final = "multipart/form-data"
 # Read only to say that they should not be there.
 MAX_FIELDS: Final = 16
+
+
+# It writes a line for each broken form, which is its sender's affair.
+logging.getLogger("python_multipart").setLevel(logging.ERROR)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
