@@ -17,6 +17,7 @@ _COUNTS = {
     "rolling restarts": (2, 20),
     "calls of a rolling restart": (1000, 10_000),
     "rotated certificates": (2, 25),
+    "servers with versions on trial": (2, 3),
     "images of a classified folder": (500, 10_000),
     "faults under load": (4, 1000),
     "fuzzed messages": (1000, 100_000),
