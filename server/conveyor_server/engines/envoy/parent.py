@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import socket
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -22,6 +23,7 @@ from conveyor_server.engines.envoy.configuration import (
 )
 from conveyor_server.engines.envoy.secrets import write_secrets
 from conveyor_server.listening import Listening
+from conveyor_server.log_format import LogFormat
 from conveyor_server.workers.link import VARIABLE, Link, open_link
 
 log = logging.getLogger(__name__)
@@ -30,17 +32,24 @@ log = logging.getLogger(__name__)
 FLUSH_SECONDS: Final = 5.0
 # Seconds for Envoy, or for the server inside, to end when told to; then it is killed.
 END_SECONDS: Final = 5.0
-LOG_FORMAT: Final = "%Y-%m-%d %T,%e %l envoy: %v"
+# Envoy's own lines beside ours, in the same form.
+LOG_FORMATS: Final[Mapping[LogFormat, str]] = {
+    "text": "%Y-%m-%d %T,%e %l envoy: %v",
+    "json": '{"time": "%Y-%m-%dT%T.%e", "level": "%l", "logger": "envoy", "message": "%j"}',
+}
 
 
 class EnvoyLauncher:
     """Starts workers that are Envoys with the server inside. Raises EnvoyError where none can run."""
 
+    def __init__(self, log_format: LogFormat) -> None:
+        self._log_format = log_format
+
     async def start(self, listening: Listening) -> EnvoyProcess:
         """One more, with its configuration in a folder of its own."""
         folder = TemporaryDirectory(prefix="conveyor-")
         try:
-            return await _start(executable(), listening, folder)
+            return await _start(executable(), listening, folder, self._log_format)
         except BaseException:
             folder.cleanup()
             raise
@@ -94,7 +103,9 @@ class EnvoyProcess:
             self._process.kill()
 
 
-async def _start(program: str, listening: Listening, folder: TemporaryDirectory[str]) -> EnvoyProcess:
+async def _start(
+    program: str, listening: Listening, folder: TemporaryDirectory[str], log_format: LogFormat
+) -> EnvoyProcess:
     configuration = Path(folder.name) / "envoy.json"
     filters = python_filters(APPLICATION)
     watch = None
@@ -108,7 +119,7 @@ async def _start(program: str, listening: Listening, folder: TemporaryDirectory[
         process = await asyncio.create_subprocess_exec(
             *(program, "--config-path", str(configuration), "--disable-hot-restart", "--concurrency", "1"),
             # Its main component says at length, as a warning, that it was told to stop.
-            *("--log-level", "warning", "--component-log-level", "main:error", "--log-format", LOG_FORMAT),
+            *("--log-level", "warning", "--component-log-level", "main:error", "--log-format", LOG_FORMATS[log_format]),
             env={**environment(), VARIABLE: str(theirs.fileno())},
             pass_fds=(theirs.fileno(),),
             stdin=asyncio.subprocess.DEVNULL,
