@@ -38,6 +38,7 @@ COMMANDS = {
     "classify": "server",
     "bench": "bench",
     "tune": "bench",
+    "deploy": "cli",
     "doctor": "cli",
     "demo": "train",
 }

@@ -10,6 +10,7 @@ from conveyor_bench.load import Measured
 from conveyor_bench.recorder import Recorder
 from conveyor_bench.sweep import Sweep, find_highest_rate
 from conveyor_bench.tune.candidates import Candidate, Trial, first_candidates
+from conveyor_bench.tune.evidence import read_evidence
 from conveyor_bench.tune.plan_file import write_plan
 from conveyor_bench.workload import ClosedLoop, Loop, OpenLoop
 from conveyor_cli.main import main
@@ -103,6 +104,11 @@ def test_tune_on_this_machine(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert f"conveyor serve {tmp_path / 'models'} --config {plan}" in printed.err
     assert "engine: grpcio" in plan.read_text()
     assert plot.read_bytes()
+    evidence = read_evidence(plan)
+    assert evidence.highest_rate > 0
+    assert evidence.usage is not None
+    assert 0 < evidence.usage.cpus <= 1.2, "it had one core"
+    assert evidence.usage.memory_bytes > 20 * 2**20
 
 
 def test_tune_without_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -62,7 +62,14 @@ def combined(folder: Path, overlay: str, *components: str) -> list[Manifest]:
     names = {"resources": [KUBERNETES / "overlays" / overlay], "components": [DEPLOY / name for name in components]}
     relative = {key: [str(base / path.relative_to("/")) for path in paths] for key, paths in names.items()}
     (folder / "kustomization.yaml").write_text(
-        yaml.safe_dump({"apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization", **relative})
+        yaml.safe_dump(
+            {
+                "apiVersion": "kustomize.config.k8s.io/v1beta1",
+                "kind": "Kustomization",
+                "namespace": "conveyor",
+                **relative,
+            }
+        )
     )
     return rendered(folder)
 

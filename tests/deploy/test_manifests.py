@@ -100,6 +100,14 @@ def test_a_wrong_field_would_be_found(overlay: list[Manifest]) -> None:
             assert problem(broken, "1.34") is not None, manifest["kind"]
 
 
+def test_everything_is_in_the_namespace(overlay: list[Manifest], secured: list[Manifest]) -> None:
+    for manifest in overlay + secured:
+        if manifest["kind"] == "Namespace":
+            assert manifest["metadata"]["name"] == "conveyor"
+        else:
+            assert manifest["metadata"].get("namespace") == "conveyor", manifest["kind"]
+
+
 def test_the_grace_period_outlasts_the_drain(overlay: list[Manifest], secured: list[Manifest]) -> None:
     for manifests in (overlay, secured):
         settings, server = settings_of(manifests), container(manifests)

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from conveyor_bench.sweep import Sweep
+from conveyor_bench.tune.evidence import Usage
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,10 +43,11 @@ class Candidate:
 
 @dataclass(frozen=True, kw_only=True)
 class Trial:
-    """A candidate and what it carried; `sweep` is None where the server did not start, and `problem` says why."""
+    """A candidate, what it carried and what it used; `sweep` is None where the server did not start: see `problem`."""
 
     candidate: Candidate
     sweep: Sweep | None
+    usage: Usage | None = None
     problem: str = ""
 
     @property

@@ -9,14 +9,17 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
+from conveyor_bench.load import Measured
+from conveyor_bench.process_usage import cpu_seconds, memory_bytes
 from conveyor_bench.processes import load_processes
-from conveyor_bench.server_process import serving
+from conveyor_bench.server_process import ServerProcess, serving
 from conveyor_bench.settings import BenchSettings
 from conveyor_bench.subject import find_subject
-from conveyor_bench.sweep import find_highest_rate
+from conveyor_bench.sweep import Sweep, find_highest_rate
 from conveyor_bench.tune.candidates import Candidate, Trial, first_candidates
+from conveyor_bench.tune.evidence import Usage
 from conveyor_bench.tune.settings import TuneSettings
-from conveyor_bench.workload import ClosedLoop, OpenLoop
+from conveyor_bench.workload import ClosedLoop, Loop, OpenLoop
 from conveyor_client import ConveyorClientError
 
 _NAME = "tuned"
@@ -62,25 +65,41 @@ def _try(candidate: Candidate, settings: TuneSettings) -> Trial:
         shutil.copyfile(candidate.model_file, served)
         try:
             with serving(Path(folder), *candidate.options) as server:
-                return _measure(candidate, settings, server.address)
+                return _measure(candidate, settings, server)
         except ConveyorClientError as error:
             return Trial(candidate=candidate, sweep=None, problem=str(error))
 
 
-def _measure(candidate: Candidate, settings: TuneSettings, address: str) -> Trial:
+def _measure(candidate: Candidate, settings: TuneSettings, server: ServerProcess) -> Trial:
     bench = BenchSettings(
-        url=address,
+        url=server.address,
         model=_NAME,
         protocol=settings.protocol,
         images_per_request=settings.images_per_request,
         # The kernel spreads connections over workers: enough of them, so that each has some.
         connections=4 * candidate.workers,
     )
+    busy: dict[float, float] = {}  # CPUs, by the rate that kept them busy
     with load_processes(find_subject(bench).workload, 1) as processes:
+
+        def run(loop: Loop, duration: float) -> Measured:
+            before = cpu_seconds(server.process.pid)
+            measured = processes.run(loop, duration)
+            after = cpu_seconds(server.process.pid)
+            if isinstance(loop, OpenLoop) and before is not None and after is not None:
+                busy[loop.rate] = (after - before) / measured.seconds
+            return measured
+
         processes.run(ClosedLoop(concurrency=64), _WARMUP_SECONDS)
         sweep = find_highest_rate(
-            processes.run, OpenLoop(rate=1.0), settings.duration, settings.slo_p99, settings.images_per_request
+            run, OpenLoop(rate=1.0), settings.duration, settings.slo_p99, settings.images_per_request
         )
         if processes.interrupted:
             raise KeyboardInterrupt
-    return Trial(candidate=candidate, sweep=sweep)
+    return Trial(candidate=candidate, sweep=sweep, usage=_usage(sweep, busy, memory_bytes(server.process.pid)))
+
+
+def _usage(sweep: Sweep, busy: dict[float, float], memory: int | None) -> Usage | None:
+    if sweep.best is None or sweep.best.rate not in busy or memory is None:
+        return None
+    return Usage(cpus=busy[sweep.best.rate], memory_bytes=memory)

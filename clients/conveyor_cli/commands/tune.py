@@ -34,7 +34,7 @@ def run(settings: TuneSettings) -> None:
         raise ConveyorClientError(
             f"no candidate kept p99 within {1e3 * settings.slo_p99:g} ms at any rate tried; allow more with --slo-p99"
         )
-    write_plan(settings.output, trials, settings.slo_p99)
+    write_plan(settings.output, trials, settings.slo_p99, settings.images_per_request)
     chosen = trials[0].candidate
     sys.stdout.write(f"written to {settings.output}: {chosen.title}\n")
     sys.stderr.write(f"next: conveyor serve {chosen.model_file.parent.parent.parent} --config {settings.output}\n")
