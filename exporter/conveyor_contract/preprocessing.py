@@ -7,6 +7,7 @@ Preprocessing gives: decode, turn by EXIF, convert the colour mode, resize, crop
 from __future__ import annotations  # the stubs' enum types exist for the type checker only
 
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -145,17 +146,20 @@ class Preprocessor:
         """Equal for equal preprocessing, whatever the graph does afterwards."""
         return sha256(self.to_message().SerializeToString(deterministic=True))
 
-    def decode(self, encoded: bytes, max_pixels: int = DEFAULT_MAX_PIXELS) -> Row:
-        """An image file's bytes to a row. Raises ImageError if they are no image or hold over max_pixels pixels."""
+    def decode(self, encoded: bytes, max_pixels: int = DEFAULT_MAX_PIXELS, formats: Sequence[str] = FORMATS) -> Row:
+        """An image file's bytes to a row; no decoder but those of `formats` sees them.
+
+        Raises ImageError if they are no such image or hold over max_pixels pixels.
+        """
         try:
-            image: Image.Image = Image.open(io.BytesIO(encoded), formats=FORMATS)
+            image: Image.Image = Image.open(io.BytesIO(encoded), formats=formats)
             _check_pixels(image.width, image.height, max_pixels)
             image.load()
         except ImageError:
             raise
         # Pillow's decoders raise errors of a dozen types on damaged files; to the caller all mean the same.
         except Exception as error:
-            raise ImageError(_unreadable(encoded)) from error
+            raise ImageError(_unreadable(encoded, formats)) from error
         if self.apply_exif_orientation:
             image = _turned_upright(image)
         return self._fit(image, max_pixels)
@@ -216,12 +220,13 @@ def _check_pixels(width: int, height: int, max_pixels: int) -> None:
         raise ImageError(f"the image has {width}x{height} pixels, over the limit of {max_pixels}; send a smaller one.")
 
 
-def _unreadable(encoded: bytes) -> str:
+def _unreadable(encoded: bytes, formats: Sequence[str]) -> str:
+    expected = " or ".join(filter(None, (", ".join(formats[:-1]), formats[-1])))
     if not encoded:
         return "the image is empty (0 bytes); expected the whole of an image file."
     return (
         f"the image cannot be read ({len(encoded)} bytes, starting with {encoded[:8].hex(' ')}); "
-        f"expected a whole {', '.join(FORMATS[:-1])} or {FORMATS[-1]} file."
+        f"expected a whole {expected} file."
     )
 
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Final
 
 from conveyor_contract.errors import ConveyorError
+
+log = logging.getLogger(__name__)
 
 MODEL_FILE: Final = "model.onnx"
 # Seconds that a file has not changed for when it counts as whole.
@@ -61,6 +65,9 @@ def scan_model(root: Path, name: str) -> dict[int, VersionFile]:
     found = {}
     for path in (root / name).glob(f"*/{MODEL_FILE}"):
         if is_version(path.parent.name):
+            if not _is_inside(path, root):
+                _warn_of_leaving(path)
+                continue
             try:
                 status = path.stat()
             except OSError:
@@ -70,6 +77,17 @@ def scan_model(root: Path, name: str) -> dict[int, VersionFile]:
                 path=path, size=status.st_size, modified_ns=status.st_mtime_ns, inode=status.st_ino
             )
     return dict(sorted(found.items()))
+
+
+def _is_inside(path: Path, root: Path) -> bool:
+    """Links are fine as long as they stay inside, as those of a mounted secret or configuration do."""
+    return path.resolve().is_relative_to(root.resolve())
+
+
+@cache
+def _warn_of_leaving(path: Path) -> None:
+    # Once: the folder is looked at again and again.
+    log.warning("%s is left alone: it leads out of the repository", path)
 
 
 def is_version(text: str) -> bool:

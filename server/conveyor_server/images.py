@@ -17,7 +17,7 @@ from conveyor.v1 import classifier_pb2, model_pb2
 from conveyor_contract.contract import row_shape_of
 from conveyor_contract.errors import ContractError, ImageError
 from conveyor_contract.golden import row_of_tensor
-from conveyor_contract.preprocessing import Preprocessor
+from conveyor_contract.preprocessing import FORMATS, Preprocessor
 from conveyor_server.batch import Rows
 from conveyor_server.errors import ErrorKind, ServingError
 
@@ -35,7 +35,14 @@ RowOrError = Rows | ServingError
 class ImageReader:
     """Reads images for one model; what the contract says of its input is looked up once, here."""
 
-    def __init__(self, contract: model_pb2.ModelContract, pool: Executor, max_pixels: int) -> None:
+    def __init__(
+        self,
+        contract: model_pb2.ModelContract,
+        pool: Executor,
+        max_pixels: int,
+        formats: Sequence[str] = FORMATS,
+    ) -> None:
+        """`formats` are Pillow's names of those that are decoded."""
         spec = contract.inputs[0]
         self._input_name = spec.name
         self._datatype = spec.datatype
@@ -49,6 +56,7 @@ class ImageReader:
         self._takes_pixels_as_they_are = self._preprocessor is not None and self._datatype == "UINT8"
         self._pool = pool
         self._max_pixels = max_pixels
+        self._formats = formats
 
     def rows_of_fitting_pixels(self, images: Sequence[classifier_pb2.Image]) -> Rows | None:
         """The rows of images that are all raw pixels just as the model takes them; None for any others."""
@@ -120,7 +128,7 @@ class ImageReader:
         if self._preprocessor is None:
             raise _invalid(f"the model takes no images; give a tensor of {self._expected()}")
         if kind == "encoded":
-            return self._preprocessor.decode(image.encoded, self._max_pixels)
+            return self._preprocessor.decode(image.encoded, self._max_pixels, self._formats)
         return self._preprocessor.convert(pixels_of(image.pixels), self._max_pixels)
 
     def _row_of_tensor(self, tensor: model_pb2.Tensor) -> Rows:

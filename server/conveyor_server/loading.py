@@ -16,12 +16,14 @@ from pathlib import Path
 from conveyor.v1 import model_pb2
 from conveyor_contract.contract import SEAL_KEY
 from conveyor_contract.model_file import ModelFile, read_model_file
+from conveyor_contract.preprocessing import FORMATS
 from conveyor_server.batcher import Batcher, BatchLimits
 from conveyor_server.errors import LoadError
 from conveyor_server.graph import GraphSession
 from conveyor_server.images import ImageReader
 from conveyor_server.instance import Runnable, ThreadInstance
 from conveyor_server.model import Model
+from conveyor_server.model_safety import check_model_file
 from conveyor_server.replay import replay
 from conveyor_server.session import Session, SessionOptions
 from conveyor_server.signature import Signature, signature_of_contract
@@ -49,6 +51,8 @@ class LoadOptions:
     max_queue_size: int  # rows
     max_queue_delay: float  # seconds
     max_pixels: int
+    # Pillow's names.
+    image_formats: Sequence[str] = FORMATS
     # Rows of a batch for models without a contract.
     graph_batch_size: int
     # Rows; no more than a contract's own limit, where there is one. 0 for that limit.
@@ -89,7 +93,9 @@ async def _load(path: Path, name: str, version: int, options: LoadOptions) -> Mo
         golden=opened.file.golden or model_pb2.GoldenSamples(),
         file_digest=opened.file.file_digest,
         provider=options.session.provider,
-        reader=ImageReader(contract, options.decode_pool, options.max_pixels) if contract else None,
+        reader=ImageReader(contract, options.decode_pool, options.max_pixels, options.image_formats)
+        if contract
+        else None,
         batcher=Batcher(limits, instances, loop),
         runs=runs,
     )
@@ -120,6 +126,7 @@ class _Opened:
 
 def _open(path: Path, options: LoadOptions) -> _Opened:
     file = read_model_file(path)
+    check_model_file(path, allow_custom_operators=bool(options.session.custom_operators))
     # A file that lost its contract but kept the seal was tampered with: `verify` says so.
     if file.contract is None and SEAL_KEY not in file.metadata:
         return _open_graph(file, options)

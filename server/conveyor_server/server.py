@@ -19,6 +19,7 @@ from conveyor_server.errors import ServingError, StartError
 from conveyor_server.gate import Gate
 from conveyor_server.health import SERVICE as HEALTH_SERVICE
 from conveyor_server.health import Health
+from conveyor_server.image_formats import formats_of
 from conveyor_server.inference import SERVICE as INFERENCE_SERVICE
 from conveyor_server.inference import inference_pb2
 from conveyor_server.inference.infer import InferenceHandlers
@@ -279,11 +280,14 @@ def load_options(settings: ServerSettings, provider: str, decode_pool: Executor)
         *(provider, cpus, settings.workers, settings.instance_count, threads),
     )
     return LoadOptions(
-        session=SessionOptions(provider=provider, intra_op_threads=threads),
+        session=SessionOptions(
+            provider=provider, intra_op_threads=threads, custom_operators=settings.allow_custom_operators
+        ),
         instance_count=settings.instance_count,
         max_queue_size=settings.max_queue_size,
         max_queue_delay=settings.max_queue_delay / 1000,
         max_pixels=settings.max_pixels,
+        image_formats=formats_of(settings.image_formats),
         graph_batch_size=settings.graph_batch_size,
         drain_timeout=settings.drain_timeout,
         decode_pool=decode_pool,

@@ -23,6 +23,8 @@ class SessionOptions:
 
     provider: str
     intra_op_threads: int
+    # Libraries of operators that ONNX Runtime does not have.
+    custom_operators: Sequence[Path] = ()
 
 
 class Session:
@@ -64,6 +66,8 @@ def open_session(path: Path, options: SessionOptions) -> Any:
     # Idle threads that spin take the CPU from the event loop.
     settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
+        for library in options.custom_operators:
+            settings.register_custom_ops_library(str(library))
         session = runtime.InferenceSession(
             path, settings, providers=[(options.provider, provider_options(options.provider))]
         )

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, CliPositionalArg
 
+from conveyor_server.image_formats import formats_of
 from conveyor_server.log_format import LogFormat
 from conveyor_server.traffic.configured import parse_rule, texts_of
 from conveyor_server.version_policy import parse_policy
@@ -199,6 +200,12 @@ class ServerSettings(BaseSettings):
         if len(set(names)) < len(names):
             raise ValueError("a model has more than one traffic rule; give one")
         return rules
+
+    @field_validator("image_formats")
+    @classmethod
+    def _are_formats(cls, text: str) -> str:
+        formats_of(text)
+        return text
 
     @field_validator("version_policy")
     @classmethod
