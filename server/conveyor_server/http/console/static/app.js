@@ -12,7 +12,7 @@ import { trySection } from "./try.js";
 
 // Milliseconds.
 const BEAT = 1000;
-const BEATS_PER_LIST = 5;
+const BEATS_PER_LIST = 3;
 
 const page = {
   groups: null,
