@@ -72,7 +72,8 @@ def test_the_table_of_readiness_is_the_one_in_force(row: list[str]) -> None:
 
 def test_every_file_and_flag_that_it_names_exists() -> None:
     text = README.read_text()
-    flags = {f"--{name.replace('_', '-')}" for name in ServerSettings.model_fields} | {"--help", "--config"}
+    names = {name.replace("_", "-") for name in ServerSettings.model_fields}
+    flags = {f"--{name}" for name in names} | {f"--no-{name}" for name in names} | {"--help", "--config"}
     assert set(re.findall(r"--[a-z-]+", text.replace("-" * 3, ""))) <= flags
     for name in re.findall(r"`([a-z_/]+\.py)`", text):
         assert list(CODE.rglob(name)), name
