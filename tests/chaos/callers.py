@@ -26,6 +26,8 @@ GRACE = 5.0
 # Seconds before a refused caller asks again.
 PAUSE = 0.02
 STREAM_ITEMS = 8
+# What the inference protocol says of a model that is not there at the moment, as NOT_FOUND.
+UNLOADED = "has no available versions"
 REFUSALS = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED)
 OWN_CONNECTION = (("grpc.use_local_subchannel_pool", 1), ("grpc.max_reconnect_backoff_ms", 200))
 PNGS = [encode_png(row) for row in ROWS]
@@ -118,7 +120,7 @@ class Callers:
             tally.refused += 1
             return False
         except aio.AioRpcError as error:
-            if error.code() in REFUSALS:
+            if error.code() in REFUSALS or UNLOADED in (error.details() or ""):
                 tally.refused += 1
                 return False
             note = tally.note_stranded if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED else tally.note_lost

@@ -1,5 +1,6 @@
 """What a caller calls its call comes back with the answer, whatever the answer is."""
 
+from http.client import HTTPConnection
 from typing import Any
 
 import grpc
@@ -52,6 +53,26 @@ def test_the_requests_own_id_is_good_enough(server: ServerProcess) -> None:
     assert answer.request_id == asked.request_id
     server.wait_for_log(r'"request_id": "in the message\\n"')
     assert ids_of(call) == [], "metadata takes visible ASCII only, and the answer has it"
+
+
+@pytest.mark.parametrize(
+    ("path", "status"), [("/healthz/live", 200), ("/v2/models/tiny", 200), ("/nothing/there", 404)]
+)
+def test_an_answer_over_http_carries_the_callers_id(server: ServerProcess, path: str, status: int) -> None:
+    connection = HTTPConnection(server.http_address, timeout=30)
+    connection.request("GET", path, headers={KEY: "over-http"})
+    answer = connection.getresponse()
+    assert (answer.status, answer.getheader(KEY)) == (status, "over-http")
+    connection.close()
+
+
+def test_a_call_over_http_is_logged_like_any_other(server: ServerProcess) -> None:
+    connection = HTTPConnection(server.http_address, timeout=30)
+    connection.request("GET", "/v2/models/nobody", headers={KEY: "http-1"})
+    assert connection.getresponse().status == 404
+    connection.close()
+    found = server.wait_for_log(r"[^\n]*http-1[^\n]*")
+    assert '"code": "NOT_FOUND"' in found.group()
 
 
 def test_without_any_id_nothing_is_made_where_nobody_looks(plain_server: ServerProcess) -> None:
