@@ -10,6 +10,8 @@ from conveyor_server.errors import ErrorKind, ServingError
 
 # Seconds without a new call after which no more are expected from connections that were still being taken.
 QUIET_SECONDS = 0.1
+# Seconds after which those who knock all the same are sent away: only the end of their connection moves them.
+MAX_KNOCKING_SECONDS = 0.5
 
 
 class Gate:
@@ -47,13 +49,14 @@ class Gate:
             self._empty.clear()
 
     async def wait_quiet(self) -> None:
-        """After `close`: returns when all have left and none has knocked for QUIET_SECONDS."""
+        """After `close`: returns when all have left, and none has knocked for QUIET_SECONDS or they will not stop."""
         await self._empty.wait()
         with suppress(TimeoutError):
-            while True:
-                self._knocked.clear()
-                async with asyncio.timeout(QUIET_SECONDS):
-                    await self._knocked.wait()
+            async with asyncio.timeout(MAX_KNOCKING_SECONDS):
+                while True:
+                    self._knocked.clear()
+                    async with asyncio.timeout(QUIET_SECONDS):
+                        await self._knocked.wait()
 
 
 def stopping() -> ServingError:

@@ -17,6 +17,12 @@ class Engine(Protocol):
     async def start(self) -> int:
         """Serves, and returns the port once it is open. Raises StartError when it cannot be had."""
 
+    async def send_away(self) -> None:
+        """Asks callers to make their next calls elsewhere, where the engine can; calls are still answered meanwhile.
+
+        Returns when those who call at this time have heard it.
+        """
+
     async def stop(self, grace: float) -> None:
         """Gives calls in progress `grace` seconds, then cuts them; after it nothing is answered any more."""
 

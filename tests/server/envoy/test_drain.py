@@ -1,5 +1,6 @@
 """The end of a server, on each engine: nothing that was accepted is lost."""
 
+import re
 import signal
 import subprocess
 import sys
@@ -49,7 +50,9 @@ class Caller(threading.Thread):
                 try:
                     response = stub.Classify(request(self.answered), timeout=20)
                 except grpc.RpcError as error:
-                    refused = error.code() == grpc.StatusCode.UNAVAILABLE and "takes no new" in (error.details() or "")
+                    # Who was sent away may come back when nobody is there any more.
+                    words = re.search("takes no new|failed to connect to all addresses", error.details() or "")
+                    refused = error.code() == grpc.StatusCode.UNAVAILABLE and words
                     self.bad = None if refused else error
                     return
                 if not is_right(self._models, self.answered, response):

@@ -20,16 +20,17 @@ ROOM = 4
 HELD = "700"
 
 
-def channel_that_retries(*addresses: str, codes: list[str]) -> grpc.Channel:
-    """To all the addresses in turn. It tries up to five times, and by itself waits at most 10 ms in between."""
+def channel_that_retries(*addresses: str, codes: list[str], backoff: float = 0.01) -> grpc.Channel:
+    """To all the addresses in turn. After `codes` it tries up to five times, by itself `backoff` seconds apart."""
     policy = {
         "maxAttempts": 5,
-        "initialBackoff": "0.01s",
-        "maxBackoff": "0.01s",
+        "initialBackoff": f"{backoff}s",
+        "maxBackoff": f"{backoff}s",
         "backoffMultiplier": 1,
         "retryableStatusCodes": codes,
     }
-    config = {"loadBalancingConfig": [{"round_robin": {}}], "methodConfig": [{"name": [{}], "retryPolicy": policy}]}
+    methods = [{"name": [{}], "retryPolicy": policy}] if codes else []
+    config = {"loadBalancingConfig": [{"round_robin": {}}], "methodConfig": methods}
     options = [("grpc.service_config", json.dumps(config)), ("grpc.use_local_subchannel_pool", 1)]
     return grpc.insecure_channel(f"ipv4:{','.join(addresses)}", options=options)
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import logging
+from collections.abc import Awaitable, Callable
 from contextlib import aclosing, suppress
 from typing import Final
 
@@ -23,6 +24,8 @@ from conveyor_server.errors import StartError
 from conveyor_server.listening import Listening
 from conveyor_server.statuses import Code
 
+log = logging.getLogger(__name__)
+
 GRPC: Final = b"application/grpc"
 # Seconds that Envoy may take to open the port, once it has started the application.
 OPEN_SECONDS: Final = 10.0
@@ -35,10 +38,17 @@ class AsgiEngine:
 
     name = "envoy"
 
-    def __init__(self, methods: MethodTable, listening: Listening, open_port: Callable[[], None]) -> None:
-        """`open_port` lets Envoy open the port, which takes it a moment."""
+    def __init__(
+        self,
+        methods: MethodTable,
+        listening: Listening,
+        open_port: Callable[[], None],
+        send_away: Callable[[], Awaitable[None]],
+    ) -> None:
+        """`open_port` lets Envoy open the port, which takes it a moment; `send_away` is Envoy's part of that."""
         self._methods = methods
         self._open_port = open_port
+        self._send_away = send_away
         self._listening = listening
         self._max_bytes = listening.max_message_bytes
         self._calls = Calls()
@@ -53,6 +63,13 @@ class AsgiEngine:
         except TimeoutError:
             raise StartError(f"Envoy did not open {host}, port {port}, within {OPEN_SECONDS:.0f} seconds.") from None
         return port
+
+    async def send_away(self) -> None:
+        """Asks callers to make their next calls elsewhere; returns when those who call now have heard it."""
+        try:
+            await self._send_away()
+        except OSError:
+            log.warning("callers could not be asked to go elsewhere", exc_info=True)
 
     async def stop(self, grace: float) -> None:
         """Gives the calls in progress `grace` seconds, then ends them with UNAVAILABLE."""

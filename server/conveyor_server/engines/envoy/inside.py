@@ -8,9 +8,11 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from pathlib import Path
 from typing import Any, Final
 
 from conveyor_server.calls import MethodTable
+from conveyor_server.engines.envoy import admin
 from conveyor_server.engines.envoy.asgi import AsgiEngine
 from conveyor_server.engines.envoy.call import Receive, Scope, Send
 from conveyor_server.listening import Listening
@@ -35,10 +37,11 @@ async def _lifespan(state: dict[str, Any], receive: Receive, send: Send) -> None
     open_port = asyncio.Event()
 
     def make_engine(methods: MethodTable, listening: Listening) -> AsgiEngine:
-        engine = AsgiEngine(methods, listening, open_port.set)
+        engine = AsgiEngine(methods, listening, open_port.set, lambda: admin.send_away(admin_socket))
         state[ENGINE] = engine
         return engine
 
+    admin_socket = Path(os.environ.pop(admin.VARIABLE))
     worker = Worker(await open_inherited_link(), make_engine)
     life = asyncio.create_task(worker.run())
     await _first_of(life, asyncio.create_task(open_port.wait()))

@@ -13,8 +13,8 @@ from tempfile import TemporaryDirectory
 from typing import Final
 
 from conveyor_server.doors.file_watch import FileWatch
+from conveyor_server.engines.envoy import admin
 from conveyor_server.engines.envoy.able import EnvoyError, environment, executable
-from conveyor_server.engines.envoy.admin import until_flushed
 from conveyor_server.engines.envoy.configuration import (
     APPLICATION,
     admin_socket_in,
@@ -78,7 +78,7 @@ class EnvoyProcess:
         """Waits until the last answers have left Envoy."""
         try:
             async with asyncio.timeout(FLUSH_SECONDS):
-                await until_flushed(admin_socket_in(Path(self._folder.name)))
+                await admin.until_flushed(admin_socket_in(Path(self._folder.name)))
         except (TimeoutError, OSError):
             log.warning("some answers may not have left Envoy", exc_info=True)
 
@@ -114,13 +114,14 @@ async def _start(
         watch = FileWatch("certificate", files.paths, lambda: write_secrets(secrets, files))
         write_secrets(secrets, files)
     configuration.write_text(json.dumps(envoy_configuration(listening, filters, Path(folder.name))))
+    admin_socket = admin_socket_in(Path(folder.name))
     ours, theirs = socket.socketpair()
     with theirs:
         process = await asyncio.create_subprocess_exec(
             *(program, "--config-path", str(configuration), "--disable-hot-restart", "--concurrency", "1"),
             # Its main component says at length, as a warning, that it was told to stop.
             *("--log-level", "warning", "--component-log-level", "main:error", "--log-format", LOG_FORMATS[log_format]),
-            env={**environment(), VARIABLE: str(theirs.fileno())},
+            env={**environment(), VARIABLE: str(theirs.fileno()), admin.VARIABLE: str(admin_socket)},
             pass_fds=(theirs.fileno(),),
             stdin=asyncio.subprocess.DEVNULL,
             # Away from the terminal's Ctrl-C, which would cut what is in flight.
