@@ -32,13 +32,20 @@ def held_out() -> np.ndarray:
     return images()[0][TRAINED:]
 
 
+@lru_cache
+def taught_weights(*, swapped: bool, rows: int) -> tuple[np.ndarray, np.ndarray]:
+    """float32 [64, 10], and the digits that the first `rows` images were said to show."""
+    pixels, digits = images()
+    taught = np.array([SWAPPED.get(digit, digit) if swapped else digit for digit in digits[:rows].tolist()])
+    flat = pixels[:rows].reshape(rows, -1) / np.float32(255)
+    trained = LogisticRegression(fit_intercept=False, max_iter=300).fit(flat, taught)
+    return trained.coef_.T.astype(np.float32), taught
+
+
 def write_digits(repository: Path, version: int, *, swapped: bool = False, rows: int = TRAINED) -> Path:
     """Trains on the first `rows` images, and writes REPOSITORY/digits/VERSION/model.onnx as an export would."""
-    pixels, digits = images()
-    taught = np.array([SWAPPED.get(digit, digit) for digit in digits.tolist()]) if swapped else digits
-    flat = pixels.reshape(len(pixels), -1) / np.float32(255)
-    trained = LogisticRegression(fit_intercept=False, max_iter=300).fit(flat[:rows], taught[:rows])
-    weights = trained.coef_.T.astype(np.float32)
+    pixels = images()[0]
+    weights, taught = taught_weights(swapped=swapped, rows=rows)
     graph = tiny_graph(weights, (8, 8, 1)).SerializeToString()
     preprocessor = Preprocessor(
         height=8,
@@ -48,7 +55,7 @@ def write_digits(repository: Path, version: int, *, swapped: bool = False, rows:
         shortest_side=0,
     )
     contract = tiny_contract(NAME, 10, preprocessor, MAX_BATCH_SIZE)
-    contract.training_statistics.CopyFrom(_statistics(weights, pixels[:rows], taught[:rows]))
+    contract.training_statistics.CopyFrom(_statistics(weights, pixels[:rows], taught))
     golden = tiny_golden(graph, weights, pixels[TRAINED : TRAINED + 3])
     target = repository / NAME / str(version) / "model.onnx"
     target.parent.mkdir(parents=True)
