@@ -30,7 +30,12 @@ _COUNTS = {
 }
 
 
+def is_full() -> bool:
+    """Whether the suite runs in full."""
+    return os.environ.get("CONVEYOR_TEST_COUNTS") == "full"
+
+
 def count(name: str) -> int:
     """The number of repetitions for the suite that runs now."""
     small, full = _COUNTS[name]
-    return full if os.environ.get("CONVEYOR_TEST_COUNTS") == "full" else small
+    return full if is_full() else small

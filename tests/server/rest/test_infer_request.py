@@ -104,8 +104,14 @@ def test_outputs_come_back_in_the_form_that_is_wanted(
         (infer_body("x", "FP32", ["1"], [1]), "valid integer"),  # type: ignore[list-item]  # what is tested
         (infer_body("x", "FP32", [1], {"0": 1}), "valid array"),
         (infer_body("x", "FP32", [1], [1], id=5), "id in the JSON of the body: input should be a valid string"),
-        (infer_body("x", "FP32", [1], [1], parameters={"p": [1]}), "parameter 'p' is not true, false"),
-        (infer_body("x", "FP32", [1], [1], parameters={"p": 2**64}), "parameter 'p' is not true, false"),
+        (
+            infer_body("x", "FP32", [1], [1], parameters={"p": [1]}),
+            "parameter 'p' is not true, false, a text or a number",
+        ),
+        (
+            infer_body("x", "FP32", [1], [1], parameters={"p": 2**64}),
+            "parameter 'p' is not true, false, a text or a number",
+        ),
         (infer_body("x", "FP32", [1], [1], parameters={"binary_data_output": 1}), "not true or false"),
         (infer_body("x", "FP32", [1], None), "unable to find data for input tensor 'x'"),
         ({"inputs": [{**binary("x", 1, [1]), "data": [1]}]}, "both 'data' and binary_data_size"),

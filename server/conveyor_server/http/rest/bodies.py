@@ -84,9 +84,9 @@ class UnloadBody(Body):
 class RegionBody(Body):
     """Where a shared memory region is; sizes in bytes."""
 
-    key: str
+    key: str = Field(min_length=1)
     offset: int = Field(0, ge=0, le=UINT64_MAX)
-    byte_size: int = Field(ge=0, le=UINT64_MAX)
+    byte_size: int = Field(ge=1, le=UINT64_MAX)
 
 
 class SettingsBody(RootModel[dict[str, Any]]):

@@ -76,21 +76,28 @@ def read_inference(body: bytes, header_length: int, model_name: str, model_versi
 
 
 def write_parameters(target: MutableMapping[str, Any], parameters: Mapping[str, Any]) -> None:
-    """Parameters as the message has them. Raises ServingError for a value that is no bool, number or text."""
+    """Parameters as the message has them. Raises ServingError for a value that they cannot hold."""
     for name, value in parameters.items():
-        match value:
-            case bool():
-                target[name].bool_param = value
-            case int() if -INT64_MAX - 1 <= value <= INT64_MAX:
-                target[name].int64_param = value
-            case int() if 0 < value <= UINT64_MAX:
-                target[name].uint64_param = value
-            case float():
-                target[name].double_param = value
-            case str():
-                target[name].string_param = value
-            case _:
-                raise _invalid(f"parameter '{name}' is not true, false, a number of 64 bits or a text")
+        kind, parameter = _kind_of(value), target[name]
+        if kind not in parameter.DESCRIPTOR.fields_by_name:
+            raise _invalid(f"parameter '{name}' is not true, false, a text or a number that this method takes")
+        setattr(parameter, kind, value)
+
+
+def _kind_of(value: object) -> str:
+    match value:
+        case bool():
+            return "bool_param"
+        case int() if -INT64_MAX - 1 <= value <= INT64_MAX:
+            return "int64_param"
+        case int() if 0 < value <= UINT64_MAX:
+            return "uint64_param"
+        case float():
+            return "double_param"
+        case str():
+            return "string_param"
+        case _:
+            return ""
 
 
 def _add_input(message: pb.ModelInferRequest, tensor: InputTensor, binary_data: _BinaryData) -> None:

@@ -25,6 +25,8 @@ _DESCRIPTION: Final = (
 )
 
 Json = dict[str, Any]
+_NAME: Final = {"type": "string", "minLength": 1}
+_IN_PATH: Final = {"model_version": {"type": "string", "pattern": "^[1-9][0-9]*$"}}
 _LENGTH: Final = {"type": "integer", "minimum": 0}
 
 
@@ -89,7 +91,7 @@ def _also(operation: Operation, words: str) -> Json:
 
 def _parameters(operation: Operation) -> list[Json]:
     in_path = [
-        {"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
+        {"name": name, "in": "path", "required": True, "schema": _IN_PATH.get(name, _NAME)}
         for name, _ in _PATH_PARAMETER.findall(operation.path)
     ]
     in_headers = [
