@@ -23,6 +23,7 @@ _COUNTS = {
     "fuzzed messages": (1000, 100_000),
     "messages found by hypothesis": (100, 2000),
     "fuzzed images": (300, 10_000),
+    "strange inference requests": (300, 10_000),
     "connections that make no sense": (30, 1000),
     "tensors through JSON": (20, 500),
     "made up inference requests": (200, 10_000),

@@ -7,6 +7,7 @@ from tritonclient.grpc import service_pb2 as pb
 from tritonclient.grpc import service_pb2_grpc
 
 from tests.conformance.models import ECHOED
+from tests.counts import count
 
 REFUSALS = (
     grpc.StatusCode.INVALID_ARGUMENT,
@@ -56,7 +57,11 @@ REQUESTS = st.builds(
 )
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=count("strange inference requests"),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @given(REQUESTS)
 def test_a_strange_request_is_answered_or_refused(url: str, request: pb.ModelInferRequest) -> None:
     with grpc.insecure_channel(url) as channel:
