@@ -42,10 +42,10 @@ export class Answer {
     const { predictions, values } = found.results[0].answer;
     const row = await rowPart(found.row);
     const why = this._whyPart(picture, found, row, signal);
-    const given = h("div", { class: "given" }, row.element, why.element);
+    const given = h("div", { class: "given" }, row.element, why.element, why.beside);
     const texts = predictions.length ? labelsPart(predictions) : valuesPart(values);
     this.element.replaceChildren(
-      h("div", { class: "result" }, h("div", {}, texts), h("div", {}, given, why.button), timingsPart(found)),
+      h("div", { class: "result" }, h("div", {}, texts), given, timingsPart(found)),
     );
     if (predictions.length) say(`${predictions[0].label}, ${percent(predictions[0].probability)}`);
   }
@@ -58,6 +58,7 @@ export class Answer {
     const version = { model: found.model_name, version: found.model_version };
     const element = h("div", { hidden: true });
     const button = h("button", { type: "button", "aria-pressed": "false" }, "Show why");
+    const words = h("p", { class: "hint" });
 
     const work = async () => {
       button.setAttribute("aria-pressed", "true");
@@ -65,6 +66,7 @@ export class Answer {
       try {
         const map = await explain(version, picture, index, signal);
         element.replaceChildren(heatPart(map, row.pixels, what));
+        words.replaceChildren(...keyPart(map, what));
       } catch (error) {
         if (!signal.aborted) element.replaceChildren(h("p", { class: "error" }, error.message));
       }
@@ -74,11 +76,11 @@ export class Answer {
     button.addEventListener("click", () => {
       this._explains = !this._explains;
       button.setAttribute("aria-pressed", String(this._explains));
-      element.hidden = !this._explains;
+      element.hidden = words.hidden = !this._explains;
       if (this._explains) work();
     });
     if (this._explains) work();
-    return { element, button: h("div", { class: "row under" }, button) };
+    return { element, beside: h("div", { class: "why" }, button, words) };
   }
 
   _showError(error) {
@@ -143,19 +145,17 @@ async function rowPart({ png, width, height }) {
 function heatPart(map, pixels, what) {
   const canvas = h("canvas", { role: "img", "aria-label": `What ${what} rests on` });
   paintHeat(canvas, pixels, map.falls);
-  return h(
-    "figure",
-    {},
-    canvas,
-    h(
-      "figcaption",
-      { title: `${map.copies} copies, each with ${map.patch.width} x ${map.patch.height} pixels covered` },
-      h("span", { class: "key for" }),
-      `for ${what} `,
-      h("span", { class: "key against" }),
-      "against",
-    ),
-  );
+  return h("figure", {}, canvas, h("figcaption", {}, `What ${what} rests on`));
+}
+
+function keyPart({ copies, patch }, what) {
+  return [
+    h("span", { class: "key for" }),
+    `speaks for ${what}, `,
+    h("span", { class: "key against" }),
+    `against it. ${copies} copies of the picture, each with another ${patch.width} × ${patch.height} pixels covered, `,
+    "went through the model; the colour says how far the answer fell.",
+  ];
 }
 
 function blobOf(base64) {

@@ -24,7 +24,7 @@ export class Chart {
       svg("line", { class: "base", x1: 0, x2: WIDTH, y1: HEIGHT, y2: HEIGHT }),
       this._lines,
     );
-    const ends = h("div", { class: "ends" }, h("span", {}, "1 min ago"), this._top);
+    const ends = h("div", { class: "ends" }, h("span", {}, "−1 min"), this._top);
     this.element = h("div", { class: "card chart" }, h("h3", {}, title), this._figure, this._picture, ends);
   }
 
