@@ -12,7 +12,7 @@ PROTO_VENV := .venv-proto
 OLDEST_VENV := .venv-oldest
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-full lint types format proto bench bench-rivals bench-train bench-precision image clean
+.PHONY: help setup demo test test-full lint types format proto bench bench-rivals bench-train bench-precision image image-trainer sbom test-deploy clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -56,6 +56,16 @@ bench-precision: $(VENV)/.ready ## measure where int8 pays and where it does not
 
 image: ## build the CPU server's container image
 	@$(CONTAINER_BUILD) -f deploy/server.Dockerfile -t conveyor-server .
+
+image-trainer: ## build the image that trains and exports
+	@$(CONTAINER_BUILD) -f deploy/trainer.Dockerfile -t conveyor-trainer --build-arg TORCH_INDEX=$(TORCH_INDEX) .
+
+sbom: ## write conveyor.cdx.json, the bill of materials of the server's image
+	@$(CONTAINER_BUILD) -f deploy/server.Dockerfile --target bill --output type=local,dest=. .
+
+test-deploy: $(VENV)/.ready ## build the images and run them as operators do (installs podman and others as root on Debian)
+	@tests/deploy/prepare.sh
+	@CONVEYOR_TEST_CONTAINERS=1 $(BIN)/python -m pytest tests/deploy
 
 clean: ## remove the environments and what the demo left behind
 	rm -rf $(VENV) $(PROTO_VENV) $(OLDEST_VENV) .venv-rivals demo

@@ -2,16 +2,19 @@
 #   docker build -f deploy/trainer.Dockerfile -t conveyor-trainer .
 #   docker run --rm -v "$PWD/models:/models" conveyor-trainer train mnist_cnn --data digits \
 #     --run /training/run --export /models --name digits
+# The folder of the models must be writable for the user 65532.
 #
-# BASE         a Python 3.11+ image with pip and venv
-# RUNTIME      cpu or cuda: which ONNX Runtime proves the export
-# TORCH_INDEX  an extra package index for torch, for instance PyTorch's CPU index: plain torch brings CUDA along
+# BASE               a Python 3.11+ image with pip and venv
+# RUNTIME            cpu or cuda: which ONNX Runtime proves the export
+# TORCH_INDEX        an extra package index for torch, for instance PyTorch's CPU index: plain torch brings CUDA along
+# SOURCE_DATE_EPOCH  the time, in seconds, that every file gets: equal sources give equal layers
 ARG BASE=docker.io/library/python:3.11-slim-bookworm
 
 FROM ${BASE} AS build
 ARG RUNTIME=cpu
 ARG TORCH_INDEX=
-ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
+ARG SOURCE_DATE_EPOCH=1767225600
+ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore PYTHONDONTWRITEBYTECODE=1
 WORKDIR /source
 COPY pyproject.toml constraints.txt README.md LICENSE ./
 COPY proto proto
@@ -20,8 +23,10 @@ COPY exporter exporter
 COPY server server
 COPY clients clients
 RUN python3 -m venv --without-pip /opt/conveyor \
- && python3 -m pip --python /opt/conveyor/bin/python install --quiet -c constraints.txt \
-      ${TORCH_INDEX:+--extra-index-url ${TORCH_INDEX}} ".[train,export,${RUNTIME}]"
+ && python3 -m pip --python /opt/conveyor/bin/python install --quiet --no-compile -c constraints.txt \
+      ${TORCH_INDEX:+--extra-index-url ${TORCH_INDEX}} ".[train,export,${RUNTIME}]" \
+ && /opt/conveyor/bin/python -m compileall -q --invalidation-mode unchecked-hash /opt/conveyor/lib >/dev/null \
+ && find /opt/conveyor -exec touch --no-dereference --date "@${SOURCE_DATE_EPOCH}" {} +
 
 FROM ${BASE}
 LABEL org.opencontainers.image.title="conveyor-trainer" \
