@@ -49,7 +49,7 @@ def test_a_draining_server_says_so_until_its_port_closes(models: Path, engine: s
             assert time.monotonic() < end
         assert answer.json() == {"ready": False, "reason": "the server is stopping"}
         assert ask(server.http_address, "/healthz/live").status == 200
-        assert server.wait() == 0
+        assert server.wait() == 0, server.log
         with pytest.raises(ConnectionRefusedError):
             ask(server.http_address, "/healthz/live")
 
