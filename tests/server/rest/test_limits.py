@@ -118,3 +118,5 @@ def test_a_raw_body_is_the_only_input(http: str) -> None:
     assert "no whole number of rows" in post(http, "/v2/models/tiny/infer", bytes(63), **{header: "0"}).json()["error"]
     assert "it has 2 inputs" in post(http, "/v2/models/sums/infer", bytes(8), **{header: "0"}).json()["error"]
     assert "2 axes" in post(http, "/v2/models/echo_free/infer", bytes(8), **{header: "0"}).json()["error"]
+    contradiction = post(http, "/v2/models/tiny/infer", bytes(64), Content_Type="application/json", **{header: "0"})
+    assert "leave one of them out" in contradiction.json()["error"]

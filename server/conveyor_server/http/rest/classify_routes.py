@@ -12,6 +12,7 @@ from conveyor_server.errors import ErrorKind, ServingError
 from conveyor_server.http.rest.bodies import ClassifyQuery
 from conveyor_server.http.rest.exchange import Exchange, Procedure
 from conveyor_server.http.rest.form import FORM, FormFile, files_of
+from conveyor_server.http.rest.infer_answer import JSON
 from conveyor_server.http.rest.messages import Json, json_of
 from conveyor_server.http.rest.operation import Operation, json_content, json_response
 from conveyor_server.http.rest.schemas import BYTES_OF_A_FILE, NUMBER, TEXT, list_of, optional, record, schema_of
@@ -21,7 +22,6 @@ from conveyor_server.statuses import Code
 
 CLASSIFY: Final = Procedure(path=f"/{SERVICE}/Classify", answer=pb.ClassifyResponse)
 
-_JSON: Final = "application/json"
 _RESULT: Final = optional(
     record(image=TEXT),
     predictions=list_of(schema_of(pb.Prediction)),
@@ -56,12 +56,11 @@ async def classify(exchange: Exchange) -> Response:
 
 async def _files(exchange: Exchange) -> list[FormFile]:
     """The form's files; without a form the body itself is one, whatever its type is said to be."""
-    kind = exchange.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind == _JSON:
+    if exchange.media_type == JSON:
         words = f"this takes images, not JSON: send files as {FORM}, or one image's bytes as the body"
         raise HttpError(WRONG_FORM, words)
     body = await exchange.body()
-    if kind == FORM:
+    if exchange.media_type == FORM:
         return await files_of(body, exchange.headers, exchange.max_images)
     if not body:
         words = f"the body is empty; send files as {FORM}, or one image's bytes as the body"

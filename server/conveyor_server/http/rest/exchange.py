@@ -58,6 +58,11 @@ class Exchange:
         return self._request.headers
 
     @property
+    def media_type(self) -> str:
+        """What the body is said to be, without parameters; empty when nothing is said."""
+        return self.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+    @property
     def answer_headers(self) -> Mapping[str, str]:
         """What the handlers of the gRPC methods add to the answer."""
         return self._context.trailing

@@ -6,6 +6,7 @@ from typing import Final
 
 from starlette.responses import Response
 
+from conveyor_server.errors import ErrorKind, ServingError
 from conveyor_server.http.rest.bodies import InferenceBody
 from conveyor_server.http.rest.exchange import Exchange, Procedure
 from conveyor_server.http.rest.infer_answer import BINARY, JSON, inference_response
@@ -42,6 +43,9 @@ async def infer(exchange: Exchange) -> Response:
 
 
 async def _raw(exchange: Exchange, body: bytes) -> InferenceCall:
+    if exchange.media_type == JSON:
+        words = f"the Content-Type says JSON, and {HEADER_LENGTH}: 0 that there is none; leave one of them out"
+        raise ServingError(ErrorKind.INVALID_ARGUMENT, words)
     name, version = model_of(exchange)
     described = await exchange.ask(MODEL_METADATA, pb.ModelMetadataRequest(name=name, version=version))
     return read_raw_inference(body, described, version)
