@@ -24,7 +24,7 @@ from conveyor_server.batch import (
     Rows,
     Segment,
 )
-from conveyor_server.deadlines import DeadlineWatch
+from conveyor_server.deadlines import DeadlineWatch, sooner
 from conveyor_server.errors import ErrorKind, ServingError
 from conveyor_server.instance import BatchResult, Instance
 from conveyor_server.request_queue import RequestQueue
@@ -42,11 +42,13 @@ QUIET_TURNS = 4
 
 @dataclass(frozen=True, kw_only=True)
 class BatchLimits:
-    """Sizes in rows, the delay in seconds."""
+    """Sizes in rows, times in seconds."""
 
     max_batch_size: int
     max_queue_size: int
     max_queue_delay: float = 0.0
+    # From a request's arrival, where its own deadline is not sooner; 0 for none.
+    default_timeout: float = 0.0
 
 
 class Batcher:
@@ -139,8 +141,11 @@ class Batcher:
         if self._closed:
             raise _unloaded()
         now = self._clock()
+        arrived_at = now if arrived_at is None else arrived_at
+        if self._limits.default_timeout and priority != BACKGROUND_PRIORITY:
+            deadline = sooner(deadline, arrived_at + self._limits.default_timeout)
         reply: asyncio.Future[Outcome] = self._loop.create_future()
-        request = PendingRequest(rows, reply, now if arrived_at is None else arrived_at, now, deadline, priority)
+        request = PendingRequest(rows, reply, arrived_at, now, deadline, priority)
         self._queue.add(request)
         self._queued_rows += len(rows)
         if deadline is not None:

@@ -14,6 +14,11 @@ SHORTEST_INTERVAL: Final = 0.001
 Expire = Callable[[PendingRequest], None]
 
 
+def sooner(deadline: float | None, latest: float) -> float:
+    """The earlier of the two, where there are two."""
+    return latest if deadline is None else min(deadline, latest)
+
+
 class DeadlineWatch:
     """Looks for requests among `waiting` whose deadline has passed, at most SHORTEST_INTERVAL seconds late.
 

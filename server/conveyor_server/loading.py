@@ -24,6 +24,7 @@ from conveyor_server.images import ImageReader
 from conveyor_server.instance import Runnable, ThreadInstance
 from conveyor_server.model import Model
 from conveyor_server.model_safety import check_model_file
+from conveyor_server.own_thread import in_own_thread
 from conveyor_server.replay import replay
 from conveyor_server.session import Session, SessionOptions
 from conveyor_server.signature import Signature, signature_of_contract
@@ -57,6 +58,10 @@ class LoadOptions:
     graph_batch_size: int
     # Rows; no more than a contract's own limit, where there is one. 0 for that limit.
     max_batch_size: int = 0
+    # Seconds that a version may take to be opened, warmed and proved.
+    max_load_seconds: float = 600.0
+    # Seconds from its arrival that a request may wait which says nothing of that itself; 0 for any.
+    default_timeout: float = 0.0
     # Seconds that a model may take to finish what it accepted.
     drain_timeout: float = 30.0
     decode_pool: Executor
@@ -67,13 +72,18 @@ class LoadOptions:
 
 async def load_model(path: Path, name: str, version: int, options: LoadOptions) -> Model:
     """Loads, warms and proves one version. Raises ConveyorError with the reason when it cannot be served."""
-    with options.watch_load(name, version):
-        return await _load(path, name, version, options)
+    try:
+        with options.watch_load(name, version):
+            async with asyncio.timeout(options.max_load_seconds):
+                return await _load(path, name, version, options)
+    except TimeoutError:
+        message = f"{path}: it was not loaded, warmed and proved within {options.max_load_seconds:g} seconds"
+        raise LoadError(f"{message}; --max-load-seconds sets the limit.") from None
 
 
 async def _load(path: Path, name: str, version: int, options: LoadOptions) -> Model:
     started = time.perf_counter()
-    opened = await asyncio.to_thread(_open, path, options)
+    opened = await in_own_thread(f"{name}/{version} load", lambda: _open(path, options))
     loop = asyncio.get_running_loop()
     limits = BatchLimits(
         # Where there are no batches, a request is the one row of its own.
@@ -106,7 +116,9 @@ async def _load(path: Path, name: str, version: int, options: LoadOptions) -> Mo
         raise
     # What was asked to prove the model is no caller's doing, and nobody's company was worth waiting for.
     model.batcher.statistics = Statistics(spread=Spread() if options.spread else None)
-    model.batcher.set_limits(replace(limits, max_queue_delay=options.max_queue_delay))
+    model.batcher.set_limits(
+        replace(limits, max_queue_delay=options.max_queue_delay, default_timeout=options.default_timeout)
+    )
     seconds = time.perf_counter() - started
     log.info(
         "loaded model=%s version=%d provider=%s golden_samples=%d seconds=%.2f",

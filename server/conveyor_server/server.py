@@ -289,6 +289,8 @@ def load_options(settings: ServerSettings, provider: str, decode_pool: Executor)
         max_pixels=settings.max_pixels,
         image_formats=formats_of(settings.image_formats),
         graph_batch_size=settings.graph_batch_size,
+        max_load_seconds=settings.max_load_seconds,
+        default_timeout=settings.default_timeout / 1000,
         drain_timeout=settings.drain_timeout,
         decode_pool=decode_pool,
         spread=settings.metrics,

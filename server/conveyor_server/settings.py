@@ -156,6 +156,18 @@ class ServerSettings(BaseSettings):
     verify_rate: float = Field(
         0.0, ge=0.0, le=1.0, description="Share of the served rows that are run again, each alone, and compared."
     )
+    max_load_seconds: float = Field(
+        600.0,
+        gt=0.0,
+        le=86_400.0,
+        description="Seconds that a version may take to be opened, warmed and proved; then its load is given up.",
+    )
+    default_timeout: float = Field(
+        0.0,
+        ge=0.0,
+        le=86_400_000.0,
+        description="Milliseconds that a request may wait for its batch when it says nothing sooner itself; 0 for any.",
+    )
     drain_delay: float = Field(
         0.0, ge=0.0, description="Seconds that a stopping server still takes requests while its health says no."
     )

@@ -3,10 +3,12 @@
 import asyncio
 import gc
 import weakref
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from conveyor_server.batch import BACKGROUND_PRIORITY
 from conveyor_server.errors import ErrorKind, ServingError
 from tests.server.scripted import Bench, doubled, in_loop
 
@@ -36,6 +38,26 @@ async def test_deadlines_in_any_order_are_each_met_on_time() -> None:
         assert delay - 0.001 <= ended[index] <= delay + LATE
     bench.instance.finish()
     assert doubled(await running) == [0]
+
+
+@in_loop
+async def test_a_request_that_says_nothing_waits_no_longer_than_the_default() -> None:
+    bench = Bench(real_clock=True)
+    bench.batcher.set_limits(replace(bench.batcher.limits, default_timeout=0.05))
+    running = bench.submit(0)
+    await bench.settle()
+    now = bench.loop.time()
+    own, patient, silent = bench.submit(10, deadline=now + 0.01), bench.submit(20, deadline=now + 50), bench.submit(30)
+    background = bench.submit(40, priority=BACKGROUND_PRIORITY)
+    for caller, seconds in ((own, 0.01), (patient, 0.05), (silent, 0.05)):
+        with pytest.raises(ServingError, match="the deadline passed") as error:
+            await caller
+        assert error.value.kind is ErrorKind.DEADLINE_PASSED
+        assert seconds - 0.001 <= bench.loop.time() - now
+    assert bench.loop.time() - now <= 0.05 + LATE
+    bench.instance.finish()
+    bench.instance.finish()
+    assert [doubled(outcome) for outcome in await asyncio.gather(running, background)] == [[0], [40]]
 
 
 @in_loop

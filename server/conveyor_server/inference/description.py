@@ -97,6 +97,7 @@ def _dynamic_batching(model: Model) -> pb.ModelDynamicBatching:
             timeout_action=pb.ModelQueuePolicy.REJECT,
             allow_timeout_override=True,
             max_queue_size=limits.max_queue_size,
+            default_timeout_microseconds=round(limits.default_timeout * 1_000_000),
         ),
     )
 

@@ -38,7 +38,8 @@ def _with_batching(options: LoadOptions, config: pb.ModelConfig, instances: int)
         batching = config.dynamic_batching
         rows = batching.default_queue_policy.max_queue_size or options.max_queue_size
         delay = batching.max_queue_delay_microseconds / 1_000_000
-        options = replace(options, max_queue_delay=delay, max_queue_size=rows)
+        timeout = batching.default_queue_policy.default_timeout_microseconds / 1_000_000 or options.default_timeout
+        options = replace(options, max_queue_delay=delay, max_queue_size=rows, default_timeout=timeout)
     return options
 
 

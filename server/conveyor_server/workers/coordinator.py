@@ -9,13 +9,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from conveyor_server.errors import ErrorKind, ServingError
+from conveyor_server.inference import inference_pb2 as pb
+from conveyor_server.inference.live_settings import change_log_level
 from conveyor_server.metrics.family import Family
 from conveyor_server.metrics.process import ProcessSource
 from conveyor_server.metrics.state import WorkersSource
 from conveyor_server.traffic.state import TrafficState, check_follows, state_of_json
 from conveyor_server.workers.counts import Counts
 from conveyor_server.workers.link import Body, Kind, Link, LinkClosedError, Message
-from conveyor_server.workers.shared_calls import STATISTICS, Remembered, joined, to_bytes, to_text
+from conveyor_server.workers.shared_calls import LOG, STATISTICS, Remembered, joined, to_bytes, to_text, undoing
 from conveyor_server.workers.start import Pin, SharedState, Start
 
 log = logging.getLogger(__name__)
@@ -134,12 +136,20 @@ class Coordinator:
         async with self._changing:
             answer = await self._call(path, payload)
             self._remembered.note(path, payload)
+            if path == LOG:
+                # This process has a log too.
+                change_log_level(pb.LogSettingsRequest.FromString(payload).settings)
             return answer
 
     async def _call(self, path: str, payload: bytes) -> bytes:
         # One that still loads has nothing to say, and gets what it needs when it joins.
         answers = await self._ask_all(Kind.RUN, list(self._ready), path=path, payload=to_text(payload))
         if answers.errors:
+            undo = undoing(path, payload)
+            if undo is not None and answers.given:
+                # All or none: where it was done it is undone.
+                path, payload = undo
+                await self._ask_all(Kind.RUN, list(answers.given), path=path, payload=to_text(payload))
             raise answers.errors[0]
         return joined(path, [to_bytes(body["payload"]) for body in answers.given.values()])
 

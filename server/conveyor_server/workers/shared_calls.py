@@ -35,6 +35,14 @@ def joined(path: str, answers: Sequence[bytes]) -> bytes:
     return sum_statistics([pb.ModelStatisticsResponse.FromString(answer) for answer in answers]).SerializeToString()
 
 
+def undoing(path: str, payload: bytes) -> tuple[str, bytes] | None:
+    """The call that takes another back, for workers that did it when others could not; None where nothing stays."""
+    if path != REGISTER:
+        return None
+    name = pb.SystemSharedMemoryRegisterRequest.FromString(payload).name
+    return UNREGISTER, pb.SystemSharedMemoryUnregisterRequest(name=name).SerializeToString()
+
+
 class Remembered:
     """What a worker that joins later has to be told again."""
 

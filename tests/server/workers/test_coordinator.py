@@ -1,0 +1,97 @@
+"""What the parent makes of its workers' answers, with scripted workers at the other ends of real links."""
+
+import asyncio
+import logging
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from conveyor_server.errors import ErrorKind, ServingError
+from conveyor_server.inference import inference_pb2 as pb
+from conveyor_server.workers.coordinator import Coordinator
+from conveyor_server.workers.link import Body, Kind, Link, Message, open_link
+from conveyor_server.workers.shared_calls import LOG, REGISTER, UNREGISTER, to_bytes, to_text
+from tests.server.scripted import in_loop
+
+REGION = pb.SystemSharedMemoryRegisterRequest(name="images", key="/images", byte_size=8).SerializeToString()
+
+
+class ScriptedWorker:
+    """Notes each call that it is to run, and does it or refuses."""
+
+    def __init__(self, refuses: bool) -> None:
+        self.calls: list[tuple[str, bytes]] = []
+        self._refuses = refuses
+
+    async def handle(self, message: Message) -> Body:
+        if message.kind is not Kind.RUN:
+            return {}
+        self.calls.append((message.body["path"], to_bytes(message.body["payload"])))
+        if self._refuses:
+            raise ServingError(ErrorKind.INVALID_ARGUMENT, "no room for one more")
+        return {"payload": to_text(b"")}
+
+
+@asynccontextmanager
+async def coordinated(*workers: ScriptedWorker) -> AsyncIterator[Coordinator]:
+    """A coordinator of these workers, which all serve."""
+    coordinator = Coordinator({})
+    links: list[Link] = []
+    tasks: list[asyncio.Task[None]] = []
+    for number, worker in enumerate(workers):
+        ours, theirs = [await open_link(end) for end in socket.socketpair()]
+        tasks += [asyncio.create_task(ours.run(coordinator.handle)), asyncio.create_task(theirs.run(worker.handle))]
+        links += [ours, theirs]
+        await coordinator.join(ours, number, "{}", late=False)
+        coordinator.note_ready(ours, {})
+    try:
+        yield coordinator
+    finally:
+        for link in links:
+            link.close()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@in_loop
+async def test_memory_that_one_worker_cannot_register_is_registered_by_none() -> None:
+    able, unable = ScriptedWorker(refuses=False), ScriptedWorker(refuses=True)
+    async with coordinated(able, unable) as coordinator:
+        with pytest.raises(ServingError, match="no room for one more"):
+            await coordinator.call(REGISTER, REGION)
+    undone = pb.SystemSharedMemoryUnregisterRequest(name="images").SerializeToString()
+    assert able.calls == [(REGISTER, REGION), (UNREGISTER, undone)]
+    assert unable.calls == [(REGISTER, REGION)]
+
+
+@in_loop
+async def test_memory_that_all_register_stays() -> None:
+    workers = ScriptedWorker(refuses=False), ScriptedWorker(refuses=False)
+    async with coordinated(*workers) as coordinator:
+        await coordinator.call(REGISTER, REGION)
+    assert [worker.calls for worker in workers] == [[(REGISTER, REGION)]] * 2
+
+
+@pytest.fixture
+def log_level() -> Iterator[Callable[[], int]]:
+    """The level of this process's log, put back at the end."""
+    logger = logging.getLogger("conveyor_server")
+    before = logger.level
+    yield logger.getEffectiveLevel
+    logger.setLevel(before)
+
+
+def test_the_parents_own_log_follows_the_workers(log_level: Callable[[], int]) -> None:
+    @in_loop
+    async def test() -> None:
+        settings = pb.LogSettingsRequest()
+        settings.settings["log_info"].bool_param = False
+        async with coordinated(ScriptedWorker(refuses=False)) as coordinator:
+            await coordinator.call(LOG, settings.SerializeToString())
+
+    logging.getLogger("conveyor_server").setLevel(logging.INFO)
+    test()
+    assert log_level() == logging.WARNING
