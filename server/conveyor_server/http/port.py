@@ -33,6 +33,8 @@ class HttpPort:
             lifespan="off",
             # Our own log says what there is to say.
             log_config=None,
+            # What callers send wrong would fill it.
+            log_level="error",
             access_log=False,
             proxy_headers=False,
             server_header=False,

@@ -28,6 +28,15 @@ def test_a_path_or_a_method_that_nobody_has_is_one_sentence(server: ServerProces
     assert wrong.headers["allow"]
 
 
+def test_what_is_not_http_is_refused_and_fills_no_log(server: ServerProcess) -> None:
+    host, _, port = server.http_address.rpartition(":")
+    with socket.create_connection((host, int(port)), timeout=10) as connection:
+        connection.sendall(b"\x16\x03\x01 this is something else\r\n\r\n")
+        assert connection.recv(100).startswith(b"HTTP/1.1 400 ")
+    assert ask(server.http_address, "/healthz").status == 200
+    assert "Invalid HTTP" not in server.log
+
+
 def test_without_models_it_is_live_and_says_why_it_is_not_ready(tmp_path: Path) -> None:
     server = ServerProcess(tmp_path)
     try:
