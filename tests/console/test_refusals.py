@@ -78,3 +78,17 @@ def test_the_page_asks_for_a_token_and_keeps_it_to_its_tab(page: Page, models: P
         other = page.context.new_page()
         other.goto(console.url)
         expect(other.get_by_role("dialog")).to_be_visible()
+
+
+def test_whoever_has_no_token_is_asked_once(page: Page, models: Path, tmp_path: Path) -> None:
+    file = tmp_path / "tokens"
+    file.write_text(f"{TOKEN}\n")
+    with running(models, "--inference-token-file", str(file)) as server:
+        console = Console(page, server.http_address)
+        console.open()
+        page.get_by_role("dialog").get_by_role("button", name="Not now").click()
+        expect(page.locator("#notice")).to_contain_text("Load the page again to enter one.")
+        # The page goes on asking, and is refused, without a word.
+        for _ in range(2):
+            page.wait_for_event("response", lambda response: response.status == 401)
+        expect(page.get_by_role("dialog")).to_be_hidden()

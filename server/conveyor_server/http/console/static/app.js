@@ -21,6 +21,8 @@ const page = {
   live: null,
   trying: null,
   gone: false,
+  // The visitor has said that there is no token to give.
+  declined: false,
   beats: 0,
 };
 const element = (id) => document.getElementById(id);
@@ -48,6 +50,7 @@ async function look() {
     page.live?.add(pulse.families, performance.now() / 1000);
   } catch (error) {
     if (!(error instanceof Refusal)) throw error;
+    showStatus("waiting", "Answers", error.message);
     page.live?.fail(error.message);
   }
 }
@@ -180,7 +183,7 @@ function showStatus(state, text, why = "") {
 function askForToken(event) {
   const dialog = element("token-dialog");
   element("token-why").textContent = event.detail;
-  if (!dialog.open) dialog.showModal();
+  if (!dialog.open && !page.declined) dialog.showModal();
 }
 
 document.addEventListener("token-needed", askForToken);
@@ -190,6 +193,10 @@ element("token-dialog").addEventListener("close", (event) => {
     keepToken(field.value.trim());
     page.shown = "";
     refresh().catch(() => {});
+  } else {
+    page.declined = true;
+    element("notice").textContent = "This server asks for a token. Load the page again to enter one.";
+    element("notice").hidden = false;
   }
   field.value = "";
 });

@@ -2,8 +2,9 @@
 
 import { paintStrokes } from "./drawing.js";
 
-// Pixels of the picture that is sent; the server makes of it what the contract says.
-const HEIGHT = 224;
+// Pixels of the picture that is sent, unless the model takes larger ones: so few are decoded at once. The server makes
+// of it what the contract says.
+const LEAST_HEIGHT = 112;
 const TRIAL_HEIGHT = 64;
 const USUAL_PEN = 0.09;
 const PENS = [0.05, 0.17];
@@ -24,11 +25,12 @@ export function inkOf(contract) {
   // Without statistics: light on dark, as handwritten digits come.
   const light = mean === null || mean < 0.5;
   const ink = mean === null ? null : Math.min(mean, 1 - mean);
-  return { light, ink: ink !== null && ink < MOST_INK ? ink : null, aspect: width / height };
+  const known = ink !== null && ink < MOST_INK;
+  return { light, ink: known ? ink : null, aspect: width / height, pixels: Math.max(LEAST_HEIGHT, height) };
 }
 
 /** A PNG Blob of the drawing; `fit` centres it and gives it the size and weight of the training images. */
-export async function pictureOf(strokes, { light, ink, aspect }, fit) {
+export async function pictureOf(strokes, { light, ink, aspect, pixels }, fit) {
   const box = ink !== null && ink < THIN_INK ? THIN_BOX : HEAVY_BOX;
   let pen = USUAL_PEN;
   let placed = strokes;
@@ -36,8 +38,8 @@ export async function pictureOf(strokes, { light, ink, aspect }, fit) {
     pen = ink === null ? USUAL_PEN : penFor(strokes, ink, box, aspect);
     placed = fitted(strokes, box, pen, aspect);
   }
-  const canvas = new OffscreenCanvas(Math.max(1, Math.round(HEIGHT * aspect)), HEIGHT);
-  paintStrokes(canvas.getContext("2d"), { width: canvas.width, height: HEIGHT, strokes: placed, pen, light });
+  const canvas = new OffscreenCanvas(Math.max(1, Math.round(pixels * aspect)), pixels);
+  paintStrokes(canvas.getContext("2d"), { width: canvas.width, height: pixels, strokes: placed, pen, light });
   return canvas.convertToBlob({ type: "image/png" });
 }
 

@@ -1,8 +1,8 @@
 // Numbers as people read them.
 
-/** "1,234", "12.3", "0.45". */
+/** "1,234", "12.3", "0.45", "4". */
 export function plain(value) {
-  if (value === 0) return "0";
+  if (Number.isInteger(value)) return value.toLocaleString("en");
   const size = Math.abs(value);
   if (size >= 100) return Math.round(value).toLocaleString("en");
   if (size >= 10) return value.toFixed(1);
