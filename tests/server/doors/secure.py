@@ -92,7 +92,7 @@ def code_of(
         grpc.secure_channel(address, credentials, options) if credentials else grpc.insecure_channel(address, options)
     )
     with channel:
-        call = channel.unary_unary(
+        call: Any = channel.unary_unary(
             "/conveyor.v1.ClassifierService/Classify",
             request_serializer=pb.ClassifyRequest.SerializeToString,
             response_deserializer=pb.ClassifyResponse.FromString,
@@ -112,7 +112,8 @@ def subject_of(address: str, caller: Caller) -> str:
     plain = socket.create_connection((host, int(port)), timeout=10)
     with context.wrap_socket(plain, server_hostname=host) as connection:
         certificate: Any = connection.getpeercert()
-    return {key: value for part in certificate["subject"] for key, value in part}["commonName"]
+    subject = {key: value for part in certificate["subject"] for key, value in part}
+    return str(subject["commonName"])
 
 
 def status_of(address: str, caller: Caller | None, path: str = "/healthz", **headers: str) -> int:

@@ -4,10 +4,11 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from conveyor_server.calls import Method
+from conveyor_server.calls import MethodTable
 from conveyor_server.doors.doors import DOORS, Doors, Surroundings, make_doors
 from conveyor_server.doors.rate import RateLimiter
 from conveyor_server.doors.source import DoorsSource
@@ -15,6 +16,7 @@ from conveyor_server.doors.tokens import Tokens
 from conveyor_server.errors import ErrorKind, ServingError
 from conveyor_server.groups import Group
 from conveyor_server.health import SERVICE as HEALTH
+from conveyor_server.listening import Listening
 from conveyor_server.providers import CPU
 from conveyor_server.server import Server
 from conveyor_server.settings import ServerSettings
@@ -96,15 +98,16 @@ def test_who_enters(variables: dict[str, str], around: dict[str, bool], caller: 
 
 
 def test_a_host_that_others_reach_closes_administration_whichever_port_has_it() -> None:
-    for hosts, expected in [
+    cases: list[tuple[dict[str, Any], str]] = [
         ({}, "OK"),
         ({"host": "::1"}, "OK"),
         ({"host": "0.0.0.0"}, "FORBIDDEN"),
         ({"http_host": "0.0.0.0"}, "FORBIDDEN"),
         ({"http_host": "0.0.0.0", "http": False}, "OK"),
         ({"host": "model.example"}, "FORBIDDEN"),
-    ]:
-        settings = ServerSettings(repository=Path("models"), **hosts)  # type: ignore[arg-type]  # as the case may be
+    ]
+    for hosts, expected in cases:
+        settings = ServerSettings.model_validate({"repository": Path("models"), **hosts})
         assert outcome(make_doors(settings), ADMIN, SOMEBODY) == expected, hosts
 
 
@@ -141,12 +144,16 @@ def test_a_caller_is_its_token_its_certificate_or_its_network() -> None:
 
 
 def test_every_method_has_the_group_that_it_should_and_open_ones_cost_nothing(tmp_path: Path) -> None:
-    async def methods() -> Mapping[str, Method]:
-        server = Server(ServerSettings(repository=tmp_path, http=False), CPU, lambda table, _: table)  # type: ignore[arg-type,return-value]  # never started
-        table: Mapping[str, Method] = server._engine  # type: ignore[assignment]  # what it was given
-        return table
+    made: list[MethodTable] = []
 
-    table = asyncio.run(methods())
+    def no_engine(table: MethodTable, listening: Listening) -> Any:
+        made.append(table)
+
+    async def make() -> None:
+        Server(ServerSettings.model_validate({"repository": tmp_path, "http": False}), CPU, no_engine)
+
+    asyncio.run(make())
+    (table,) = made
     assert all(method.guard is None for method in table.values())
     groups = {path: method.group for path, method in table.items()}
     assert {path for path, group in groups.items() if group is Group.HEALTH} == {
@@ -166,7 +173,11 @@ def test_a_stream_waits_for_its_turn_and_a_call_is_told_when_to_come_again() -> 
     tried = doors(limiter=limiter)
     pace = tried.admit(INFERENCE, SOMEBODY)
     assert pace is not None
-    asyncio.run(pace())  # the first message is the call itself
+
+    async def first() -> None:
+        await pace()  # the first message is the call itself
+
+    asyncio.run(first())
     assert limiter.reserve("192.0.2.1") == pytest.approx(0.5)
     with pytest.raises(ServingError) as refused:
         tried.admit(INFERENCE, SOMEBODY)

@@ -7,6 +7,7 @@ import time
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -40,7 +41,7 @@ def server(engine: str, models: Path) -> Iterator[ServerProcess]:
 def refusal(server: ServerProcess, request: pb.ClassifyRequest) -> tuple[grpc.StatusCode, str]:
     with pytest.raises(grpc.RpcError) as refused:
         server.stub.Classify(request, timeout=20)
-    details = refused.value.details()
+    details = refused.value.details() or ""
     assert "Traceback" not in details
     assert ".py" not in details
     return refused.value.code(), details
@@ -157,14 +158,13 @@ def test_more_rows_than_one_request_may_have_are_refused(server: ServerProcess) 
     for image in (IMAGE, tensor, pb.Image(encoded=image_file("PNG"))):
         assert refusal(server, pb.ClassifyRequest(model_name="tiny", images=[image] * (MAX_IMAGES + 1)))[0] is INVALID
     for rows in (MAX_BATCH_SIZE + 1, 2**40, -1):
+        infer: Any = server.channel.unary_unary("/inference.GRPCInferenceService/ModelInfer")
         request = inference_pb2.ModelInferRequest(
             model_name="tiny", raw_input_contents=[bytes(64 * (MAX_BATCH_SIZE + 1))]
         )
         request.inputs.add(name="image", datatype="UINT8", shape=[rows, 8, 8, 1])
         with pytest.raises(grpc.RpcError) as refused:
-            server.channel.unary_unary("/inference.GRPCInferenceService/ModelInfer")(
-                request.SerializeToString(), timeout=20
-            )
+            infer(request.SerializeToString(), timeout=20)
         assert refused.value.code() is INVALID
 
 
@@ -189,7 +189,7 @@ def test_more_connections_than_allowed_are_closed(server: ServerProcess) -> None
 
 def test_no_more_calls_at_a_time_than_allowed_on_one_connection(engine: str, models: Path) -> None:
     with running(models, "--engine", engine, "--max-concurrent-streams", str(STREAMS)) as server:
-        watch = server.channel.unary_stream("/grpc.health.v1.Health/Watch")
+        watch: Any = server.channel.unary_stream("/grpc.health.v1.Health/Watch")
         watching = [watch(b"") for _ in range(STREAMS)]
         for call in watching:
             assert next(call)
@@ -218,17 +218,18 @@ def test_one_caller_does_not_get_past_its_rate(engine: str, models: Path, tmp_pa
             with grpc.insecure_channel(server.address, [("grpc.use_local_subchannel_pool", 1)]) as channel:
                 try:
                     ClassifierServiceStub(channel).Classify(
-                        REQUEST, timeout=20, metadata=[*one, ("x-number", str(number))]
+                        REQUEST, timeout=20, metadata=(*one, ("x-number", str(number)))
                     )
                     codes.append(grpc.StatusCode.OK)
                 except grpc.RpcError as error:
                     codes.append(error.code())
-                    hints += [int(value) for key, value in error.trailing_metadata() if key == "grpc-retry-pushback-ms"]
+                    trailing: Any = error.trailing_metadata()
+                    hints += [int(value) for key, value in trailing if key == "grpc-retry-pushback-ms"]
         allowed = BURST + RATE * (time.monotonic() - began)
         assert BURST <= codes.count(grpc.StatusCode.OK) <= allowed + 1
         assert codes.count(EXHAUSTED) == len(hints) == len(codes) - codes.count(grpc.StatusCode.OK)
         assert all(0 < hint <= 1000 / RATE for hint in hints)
-        assert server.stub.Classify(REQUEST, timeout=20, metadata=two).results
+        assert server.stub.Classify(REQUEST, timeout=20, metadata=tuple(two)).results
         # Who tries out tokens is held to the rate by its address.
         guesses = [code_with(server, f"guess-{number}") for number in range(20)]
         assert set(guesses) == {grpc.StatusCode.UNAUTHENTICATED, EXHAUSTED}
@@ -237,7 +238,7 @@ def test_one_caller_does_not_get_past_its_rate(engine: str, models: Path, tmp_pa
 
 def code_with(server: ServerProcess, token: str) -> grpc.StatusCode:
     with pytest.raises(grpc.RpcError) as refused:
-        server.stub.Classify(REQUEST, timeout=20, metadata=[("authorization", f"Bearer {token}")])
+        server.stub.Classify(REQUEST, timeout=20, metadata=(("authorization", f"Bearer {token}"),))
     return refused.value.code()
 
 
