@@ -27,7 +27,7 @@ _COUNTS = {
     "connections that make no sense": (30, 1000),
     "tensors through JSON": (20, 500),
     "made up inference requests": (200, 10_000),
-    "made up requests of each operation": (3, 100),
+    "made up requests of each operation": (2, 25),
 }
 
 

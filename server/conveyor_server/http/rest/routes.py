@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from importlib import metadata
 from typing import Final
 
@@ -10,11 +11,13 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from conveyor_server.http.rest.classify_routes import classify_operations
+from conveyor_server.http.rest.infer_answer import JSON
 from conveyor_server.http.rest.infer_routes import infer_operations
 from conveyor_server.http.rest.memory_routes import memory_operations
+from conveyor_server.http.rest.messages import text_of
 from conveyor_server.http.rest.model_routes import model_operations
 from conveyor_server.http.rest.openapi import describe
-from conveyor_server.http.rest.operation import Operation, json_response, routes_of
+from conveyor_server.http.rest.operation import Operation, routes_of
 from conveyor_server.http.rest.repository_routes import repository_operations
 from conveyor_server.http.rest.server_routes import server_operations
 from conveyor_server.http.rest.settings_routes import settings_operations
@@ -41,7 +44,11 @@ def rest_routes(services: HttpServices) -> list[Route]:
     """A route for each path, and one for the description."""
     operations = all_operations()
 
+    @cache
+    def described() -> bytes:
+        return text_of(describe(operations, metadata.version(DISTRIBUTION)))
+
     async def description(request: Request) -> Response:
-        return json_response(describe(operations, metadata.version(DISTRIBUTION)))
+        return Response(described(), media_type=JSON)
 
     return [Route(DESCRIPTION_PATH, description), *routes_of(operations, services)]
