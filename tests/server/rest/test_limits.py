@@ -4,10 +4,13 @@ import gzip
 import json
 import socket
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
-from tests.server.process import ServerProcess
+from tests.conformance.models import write_slow
+from tests.server.process import ServerProcess, running
 from tests.server.rest.asking import get, infer_body, post
 from tests.server.rest.conftest import MAX_MESSAGE_BYTES
 
@@ -120,3 +123,21 @@ def test_a_raw_body_is_the_only_input(http: str) -> None:
     assert "2 axes" in post(http, "/v2/models/echo_free/infer", bytes(8), **{header: "0"}).json()["error"]
     contradiction = post(http, "/v2/models/tiny/infer", bytes(64), Content_Type="application/json", **{header: "0"})
     assert "leave one of them out" in contradiction.json()["error"]
+
+
+@pytest.mark.parametrize(("model", "status"), [("echo_fp32", 200), ("nothing", 404)])
+def test_a_request_keeps_its_id(http: str, model: str, status: int) -> None:
+    answer = post(http, f"/v2/models/{model}/infer", BODY, X_Request_Id="mine-7")
+    assert (answer.status, answer.headers["x-request-id"]) == (status, "mine-7")
+
+
+def test_who_finds_the_queue_full_is_told_when_to_come_again(tmp_path: Path) -> None:
+    write_slow(tmp_path)
+    with running(tmp_path, "--max-queue-size", "1") as server, ThreadPoolExecutor(8) as callers:
+        answers = list(callers.map(lambda _: post(server.http_address, SLOW, SLOW_BODY), range(8)))
+    refused = [answer for answer in answers if answer.status != 200]
+    assert 0 < len(refused) < len(answers)
+    for answer in refused:
+        assert (answer.status, "Exceeds maximum queue size" in answer.json()["error"]) == (503, True)
+        assert int(answer.headers["retry-after"]) >= 1
+        assert int(answer.headers["conveyor-retry-after-ms"]) > 0
