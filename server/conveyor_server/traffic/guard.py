@@ -47,6 +47,9 @@ class Guard:
                 except ServingError as error:
                     # Changed meanwhile, or no worker is there: the next look will tell.
                     log.debug("the trial of model=%s was not judged: %s", name, error)
+                except Exception:
+                    # Whatever it is, the other trials need their guard.
+                    log.exception("the trial of model=%s was not judged", name)
 
     async def _look_at(self, name: str, state: TrafficState, rule: Rule) -> None:
         comparison = comparison_of(await self._control.observed(name), name, state.revision)
