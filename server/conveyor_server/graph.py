@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,7 +17,7 @@ import numpy as np
 from conveyor_server.batch import Rows, bucket_for, pad
 from conveyor_server.datatypes import BYTES, DATATYPES_BY_ONNX
 from conveyor_server.errors import LoadError
-from conveyor_server.providers import CUDA
+from conveyor_server.providers import OF_FIXED_SIZES
 from conveyor_server.session import SessionOptions, open_session
 from conveyor_server.signature import FREE, Signature, TensorSignature, pack, unpack
 
@@ -33,10 +34,10 @@ class GraphSession:
 
     def __init__(self, path: Path, options: SessionOptions, max_batch_size: int) -> None:
         """Opens the file; batches of `max_batch_size` rows at most. Raises LoadError for a graph that cannot serve."""
-        self._session = open_session(path, options)
+        # Recorded runs need fixed addresses, and here a graph's tensors come and go.
+        self._session = open_session(path, replace(options, device=replace(options.device, graphs=False)))
         self.signature = self._tried(_signature_of(self._session, max_batch_size))
-        # On CUDA every new batch size costs a search and memory of its own: only the warmed sizes run.
-        self.buckets = _powers_of_two(self.signature.max_batch_size) if options.provider == CUDA else []
+        self.buckets = _powers_of_two(self.signature.max_batch_size) if options.provider in OF_FIXED_SIZES else []
 
     def run(self, rows: Rows) -> Rows:
         """Rows of the inputs to as many rows of the outputs."""

@@ -52,6 +52,12 @@ class _Work:
     done: Done
 
 
+@dataclass(frozen=True, slots=True)
+class _Errand:
+    work: Callable[[], None]
+    done: Callable[[Exception | None], None]
+
+
 class _Stop:
     """Tells the thread to end."""
 
@@ -65,13 +71,28 @@ class ThreadInstance:
     def __init__(self, session: Runnable, loop: asyncio.AbstractEventLoop, name: str) -> None:
         self._session = session
         self._loop = loop
-        self._work: queue.SimpleQueue[_Work | _Stop] = queue.SimpleQueue()
+        self._work: queue.SimpleQueue[_Work | _Errand | _Stop] = queue.SimpleQueue()
         # A daemon: a run that hangs must not keep the process from ending.
         threading.Thread(target=self._serve, name=THREAD_PREFIX + name, daemon=True).start()
 
     def start(self, batch: Batch, done: Done) -> None:
         """Hands the batch over; returns at once."""
         self._work.put(_Work(batch, done))
+
+    async def do(self, work: Callable[[], None]) -> None:
+        """Has the thread do something else than a batch; raises what that raises."""
+        finished: asyncio.Future[None] = self._loop.create_future()
+
+        def note(error: Exception | None) -> None:
+            if finished.done():
+                return
+            if error is None:
+                finished.set_result(None)
+            else:
+                finished.set_exception(error)
+
+        self._work.put(_Errand(work, note))
+        await finished
 
     def close(self) -> None:
         """Lets the thread end once it is idle."""
@@ -82,9 +103,11 @@ class ThreadInstance:
             work = self._work.get()
             if isinstance(work, _Stop):
                 return
-            result = self._run(work.batch)
             try:
-                self._loop.call_soon_threadsafe(work.done, work.batch, result)
+                if isinstance(work, _Errand):
+                    self._loop.call_soon_threadsafe(work.done, _error_of(work.work))
+                else:
+                    self._loop.call_soon_threadsafe(work.done, work.batch, self._run(work.batch))
             except RuntimeError:
                 # The loop was closed meanwhile: nobody is left to answer.
                 return
@@ -97,3 +120,11 @@ class ThreadInstance:
         except Exception as error:
             output = error
         return BatchResult(output=output, compute_seconds=time.perf_counter() - started)
+
+
+def _error_of(work: Callable[[], None]) -> Exception | None:
+    try:
+        work()
+    except Exception as error:
+        return error
+    return None

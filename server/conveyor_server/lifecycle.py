@@ -51,12 +51,13 @@ async def run(settings: ServerSettings) -> int:
 async def live(settings: ServerSettings, stop: StopRequests) -> int:
     """The whole life of one server in this process. 0 when every accepted request was answered."""
     # Heavy, and a process that only starts others does without.
+    from conveyor_server.devices import device_options
     from conveyor_server.engines.grpcio_engine import GrpcioEngine
     from conveyor_server.providers import choose_provider
     from conveyor_server.server import Server
     from conveyor_server.workers.start import announce
 
-    provider = await asyncio.to_thread(choose_provider, settings.device)
+    provider = await asyncio.to_thread(choose_provider, settings.device, device_options(settings, 0))
     server = Server(settings, provider, GrpcioEngine)
 
     async def begin() -> None:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from conveyor.v1 import model_pb2
@@ -110,6 +111,9 @@ async def _load(path: Path, name: str, version: int, options: LoadOptions) -> Mo
         runs=runs,
     )
     try:
+        for instance, warm in zip(instances, opened.warm_ups, strict=True):
+            # By the thread that runs the batches: what CUDA graphs record belongs to a thread.
+            await instance.do(warm)
         samples = await replay(model, contract) if contract else 0
     except BaseException:
         model.batcher.close()
@@ -134,6 +138,8 @@ class _Opened:
     # None for a plain ONNX file.
     contract: model_pb2.ModelContract | None
     sessions: Sequence[Runnable]
+    # For each session what makes it ready for its first batch.
+    warm_ups: Sequence[Callable[[], None]]
 
 
 def _open(path: Path, options: LoadOptions) -> _Opened:
@@ -145,9 +151,9 @@ def _open(path: Path, options: LoadOptions) -> _Opened:
     contract = file.verify()
     signature = _limited(signature_of_contract(contract), options.max_batch_size)
     sessions = [Session(path, contract, options.session) for _ in range(options.instance_count)]
-    for session in sessions:
-        session.warm([size for size in contract.batching.buckets if size <= signature.max_batch_size])
-    return _Opened(file=file, signature=signature, contract=contract, sessions=sessions)
+    sizes = [size for size in contract.batching.buckets if size <= signature.max_batch_size]
+    warm_ups = [partial(session.warm, sizes) for session in sessions]
+    return _Opened(file=file, signature=signature, contract=contract, sessions=sessions, warm_ups=warm_ups)
 
 
 def _open_graph(file: ModelFile, options: LoadOptions) -> _Opened:
@@ -156,9 +162,9 @@ def _open_graph(file: ModelFile, options: LoadOptions) -> _Opened:
         GraphSession(file.path, options.session, options.max_batch_size or options.graph_batch_size)
         for _ in range(options.instance_count)
     ]
-    for session in sessions:
-        session.warm()
-    return _Opened(file=file, signature=sessions[0].signature, contract=None, sessions=sessions)
+    warm_ups = [session.warm for session in sessions]
+    signature = sessions[0].signature
+    return _Opened(file=file, signature=signature, contract=None, sessions=sessions, warm_ups=warm_ups)
 
 
 def _limited(signature: Signature, max_batch_size: int) -> Signature:

@@ -5,8 +5,10 @@ ONNX Runtime falls back to the CPU without an error when CUDA cannot be used. He
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import os
+from dataclasses import dataclass, replace
 from importlib import metadata
 from types import ModuleType
 from typing import Any, Final
@@ -17,6 +19,13 @@ log = logging.getLogger(__name__)
 
 CPU: Final = "CPUExecutionProvider"
 CUDA: Final = "CUDAExecutionProvider"
+TENSORRT: Final = "TensorrtExecutionProvider"
+OPENVINO: Final = "OpenVINOExecutionProvider"
+# By the words of --device.
+PROVIDERS: Final = {"cpu": CPU, "cuda": CUDA, "tensorrt": TENSORRT, "openvino": OPENVINO}
+# Every batch size costs them a search, or an engine, and memory of its own: they run the contract's buckets only.
+OF_FIXED_SIZES: Final = frozenset({CUDA, TENSORRT, OPENVINO})
+ON_NVIDIA: Final = frozenset({CUDA, TENSORRT})
 RUNTIMES: Final = ("onnxruntime", "onnxruntime-gpu")
 
 # An ONNX file with one node, y = Relu(x), for trying a provider: float x[1], opset 13.
@@ -24,6 +33,33 @@ _TINY_MODEL: Final = (
     b'\x08\x08:3\n\x0c\n\x01x\x12\x01y"\x04Relu\x12\x01gZ\x0f\n\x01x\x12\n\n\x08\x08\x01\x12\x04\n\x02\x08\x01'
     b"b\x0f\n\x01y\x12\n\n\x08\x08\x01\x12\x04\n\x02\x08\x01B\x04\n\x00\x10\r"
 )
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeviceOptions:
+    """How models run on a GPU; the CPU does without."""
+
+    device_id: int = 0
+    # Bytes that ONNX Runtime may take for tensors and weights of one session; 0 for all there are. The libraries'
+    # own memory, and other sessions', come on top.
+    memory_limit: int = 0
+    tf32: bool = False
+    # Whether to record each bucket's run as a CUDA graph.
+    graphs: bool = False
+
+
+NO_OPTIONS: Final = DeviceOptions()
+
+
+def device_count() -> int:
+    """The NVIDIA GPUs that CUDA's driver shows to this process; 0 without a driver."""
+    try:
+        driver = ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return 0
+    count = ctypes.c_int()
+    works = driver.cuInit(0) == 0 and driver.cuDeviceGetCount(ctypes.byref(count)) == 0
+    return count.value if works else 0
 
 
 def load_runtime() -> ModuleType:
@@ -52,27 +88,46 @@ def installed_runtimes() -> dict[str, str]:
     return found
 
 
-def provider_options(provider: str) -> dict[str, Any]:
+def provider_options(provider: str, device: DeviceOptions = NO_OPTIONS) -> dict[str, str]:
     """How each provider is set up. A new shape must not start a search, and memory grows by what is asked for."""
-    if provider != CUDA:
-        return {}
-    return {
-        "cudnn_conv_algo_search": "HEURISTIC",
-        "arena_extend_strategy": "kSameAsRequested",
-        # fp32 is proved with full precision.
-        "use_tf32": "0",
-    }
+    if provider == CUDA:
+        limit = {"gpu_mem_limit": str(device.memory_limit)} if device.memory_limit else {}
+        return {
+            "device_id": str(device.device_id),
+            "cudnn_conv_algo_search": "HEURISTIC",
+            "arena_extend_strategy": "kSameAsRequested",
+            # fp32 is proved with full precision.
+            "use_tf32": str(int(device.tf32)),
+            "enable_cuda_graph": str(int(device.graphs)),
+            **limit,
+        }
+    if provider == TENSORRT:
+        limit = {"trt_max_workspace_size": str(device.memory_limit)} if device.memory_limit else {}
+        # The file says its precision itself.
+        own = {"trt_fp16_enable": "0", "trt_int8_enable": "0", "trt_cuda_graph_enable": str(int(device.graphs))}
+        return {"device_id": str(device.device_id), **own, **limit}
+    if provider == OPENVINO:
+        return {"device_type": "CPU"}
+    return {}
 
 
-def problem_with(provider: str) -> str | None:
+def providers_to_ask_for(provider: str, device: DeviceOptions = NO_OPTIONS) -> list[tuple[str, dict[str, str]]]:
+    """In the order of preference: behind TensorRT stands CUDA, for what TensorRT leaves over."""
+    asked = [provider, CUDA] if provider == TENSORRT else [provider]
+    return [(name, provider_options(name, device)) for name in asked]
+
+
+def problem_with(provider: str, device: DeviceOptions = NO_OPTIONS) -> str | None:
     """Why `provider` cannot be used on this machine, in one sentence; None when a model really ran on it."""
     runtime = load_runtime()
     if provider not in runtime.get_available_providers():
         return f"the installed ONNX Runtime {_runtimes_in_words()} has no {provider}{_advice(provider)}"
     try:
-        if provider == CUDA:
+        if provider in ON_NVIDIA:
             runtime.preload_dlls()
-        session = runtime.InferenceSession(_TINY_MODEL, providers=[(provider, provider_options(provider))])
+        # Recording the one run of a trial would prove nothing.
+        asked = providers_to_ask_for(provider, replace(device, graphs=False))
+        session = runtime.InferenceSession(_TINY_MODEL, providers=asked)
         session.run(None, {"x": _one()})
     except Exception as error:
         return f"a session on {provider} fails: {' '.join(str(error).split())[:400]}"
@@ -81,18 +136,27 @@ def problem_with(provider: str) -> str | None:
     return None
 
 
-def choose_provider(device: str) -> str:
-    """The provider for `device` (auto, cpu or cuda). Raises ProviderError when CUDA is asked for and unusable."""
+def choose_provider(device: str, options: DeviceOptions = NO_OPTIONS) -> str:
+    """The provider for `device` (auto, or one of PROVIDERS). Raises ProviderError for one that is unusable here.
+
+    auto is CUDA where it works, else the CPU.
+    """
     if device == "cpu":
         return CPU
-    problem = problem_with(CUDA)
+    wanted = PROVIDERS.get(device, CUDA)
+    problem = problem_with(wanted, options)
     if problem is None:
-        return CUDA
-    if device == "cuda":
-        raise ProviderError(f"CUDA was asked for and cannot be used: {problem}. `conveyor doctor` says more.")
+        return wanted
+    if device != "auto":
+        raise ProviderError(
+            f"{_WORDS[device]} was asked for and cannot be used: {problem}. `conveyor doctor` says more."
+        )
     level = logging.WARNING if "onnxruntime-gpu" in installed_runtimes() else logging.DEBUG
     log.log(level, "models run on the CPU: %s", problem)
     return CPU
+
+
+_WORDS: Final = {"cuda": "CUDA", "tensorrt": "TensorRT", "openvino": "OpenVINO"}
 
 
 def _one() -> Any:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from conveyor_server.calls import MethodTable
 from conveyor_server.control import LocalControl, load_options_for
 from conveyor_server.cpu import usable_cpus
+from conveyor_server.devices import device_options
 from conveyor_server.doors.doors import make_doors
 from conveyor_server.doors.source import DoorsSource
 from conveyor_server.engines import MakeEngine
@@ -82,7 +83,10 @@ class Server:
         self._decode_pool = ThreadPoolExecutor(threads, thread_name_prefix="conveyor decode")
         self.repository = Repository(
             settings.repository,
-            replace(load_options(settings, provider, self._decode_pool), watch_load=self._observing.watch_load),
+            replace(
+                load_options(settings, provider, self._decode_pool, fellows.number if fellows else 0),
+                watch_load=self._observing.watch_load,
+            ),
             parse_policy(settings.version_policy),
         )
         self._oversight = Oversight(settings, self.repository, fellows)
@@ -271,8 +275,8 @@ def _required(settings: ServerSettings) -> list[str]:
     return list(dict.fromkeys([*settings.require_model, *loaded]))
 
 
-def load_options(settings: ServerSettings, provider: str, decode_pool: Executor) -> LoadOptions:
-    """How this server loads models; the threads that are not given come from the CPU quota."""
+def load_options(settings: ServerSettings, provider: str, decode_pool: Executor, worker: int = 0) -> LoadOptions:
+    """How a worker of this server loads models; the threads that are not given come from the CPU quota."""
     cpus = usable_cpus()
     threads = settings.intra_op_threads or max(1, cpus // (settings.instance_count * settings.workers))
     log.info(
@@ -281,7 +285,10 @@ def load_options(settings: ServerSettings, provider: str, decode_pool: Executor)
     )
     return LoadOptions(
         session=SessionOptions(
-            provider=provider, intra_op_threads=threads, custom_operators=settings.allow_custom_operators
+            provider=provider,
+            intra_op_threads=threads,
+            device=device_options(settings, worker),
+            custom_operators=settings.allow_custom_operators,
         ),
         instance_count=settings.instance_count,
         max_queue_size=settings.max_queue_size,

@@ -12,9 +12,17 @@ import numpy as np
 from conveyor.v1 import model_pb2
 from conveyor_contract.contract import row_shape_of
 from conveyor_server.batch import Rows, bucket_for, pad
+from conveyor_server.bound_runs import BoundRuns, BoundTensor, Place
 from conveyor_server.datatypes import DATATYPES
 from conveyor_server.errors import LoadError, ProviderError
-from conveyor_server.providers import CUDA, load_runtime, provider_options
+from conveyor_server.providers import (
+    NO_OPTIONS,
+    OF_FIXED_SIZES,
+    ON_NVIDIA,
+    DeviceOptions,
+    load_runtime,
+    providers_to_ask_for,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +31,7 @@ class SessionOptions:
 
     provider: str
     intra_op_threads: int
+    device: DeviceOptions = NO_OPTIONS
     # Libraries of operators that ONNX Runtime does not have.
     custom_operators: Sequence[Path] = ()
 
@@ -36,11 +45,13 @@ class Session:
         self._input = contract.inputs[0]
         self._output_names = [contract.outputs[0].name]
         self._check_graph(contract)
-        # On CUDA every new batch size costs a search and memory of its own: only the warmed sizes run.
-        self._buckets: Sequence[int] = list(contract.batching.buckets) if options.provider == CUDA else ()
+        self._buckets: Sequence[int] = list(contract.batching.buckets) if options.provider in OF_FIXED_SIZES else ()
+        self._bound = self._bind(contract, options) if options.provider in ON_NVIDIA else None
 
     def run(self, rows: Rows) -> Rows:
         """Rows of the model's input to as many rows of float32 output."""
+        if self._bound is not None:
+            return self._bound.run(rows)
         size = len(rows)
         if self._buckets:
             rows = pad(rows, bucket_for(size, self._buckets))
@@ -48,9 +59,20 @@ class Session:
         return output[:size]
 
     def warm(self, sizes: Sequence[int]) -> None:
-        """Runs zeros once at each batch size, so that no caller pays for a first time."""
+        """Runs zeros at each batch size, so that no caller pays for a first time."""
+        if self._bound is not None:
+            self._bound.warm(sizes)
+            return
         for size in sizes:
             self.run(np.zeros((size, *row_shape_of(self._input)), DATATYPES[self._input.datatype].dtype))
+
+    def _bind(self, contract: model_pb2.ModelContract, options: SessionOptions) -> BoundRuns:
+        given, taken = (
+            BoundTensor(name=spec.name, row_shape=row_shape_of(spec), dtype=np.dtype(DATATYPES[spec.datatype].dtype))
+            for spec in (contract.inputs[0], contract.outputs[0])
+        )
+        place = Place(device="cuda", device_id=options.device.device_id, graphs=options.device.graphs)
+        return BoundRuns(self._session, given, taken, self._buckets, place)
 
     def _check_graph(self, contract: model_pb2.ModelContract) -> None:
         _check_tensors("inputs", self._session.get_inputs(), contract.inputs)
@@ -68,9 +90,8 @@ def open_session(path: Path, options: SessionOptions) -> Any:
     try:
         for library in options.custom_operators:
             settings.register_custom_ops_library(str(library))
-        session = runtime.InferenceSession(
-            path, settings, providers=[(options.provider, provider_options(options.provider))]
-        )
+        asked = providers_to_ask_for(options.provider, options.device)
+        session = runtime.InferenceSession(path, settings, providers=asked)
     except Exception as error:  # ONNX Runtime's errors share no public class
         raise LoadError(f"{path}: ONNX Runtime cannot load it ({' '.join(str(error).split())[:300]}).") from error
     if session.get_providers()[0] != options.provider:

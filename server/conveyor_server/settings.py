@@ -90,8 +90,19 @@ class ServerSettings(BaseSettings):
         "port, there is one only behind a token or a client certificate.",
     )
     metrics: bool = Field(True, description="Count how requests spread, and show all metrics at /metrics over HTTP.")
-    device: Literal["auto", "cpu", "cuda"] = Field(
-        "auto", description="Where models run. auto: CUDA where it is usable, else CPU. cuda: refuse to start without."
+    device: Literal["auto", "cpu", "cuda", "tensorrt", "openvino"] = Field(
+        "auto",
+        description="Where models run. auto: CUDA where it is usable, else CPU. Any other: refuse to start without. "
+        "With several workers each takes one of the GPUs in turn.",
+    )
+    cuda_memory_limit: int = Field(
+        0, ge=0, description="Bytes of a GPU's memory for the tensors of one session; 0 for as many as there are."
+    )
+    cuda_graphs: bool = Field(
+        False, description="Record each batch size's run as a CUDA graph: less work for the CPU, more GPU memory."
+    )
+    tf32: bool = Field(
+        False, description="Let GPUs multiply fp32 with TF32's shorter fractions: faster, and less exact."
     )
     engine: Literal["auto", "grpcio", "envoy"] = Field(
         "auto", description="What carries gRPC. auto: Envoy where it is installed and runs, else grpcio."

@@ -102,11 +102,12 @@ class Worker:
         number = start.number if settings.workers > 1 else None
         configure_logging(settings.log_level, settings.log_format, number)
         # Heavy.
+        from conveyor_server.devices import device_options
         from conveyor_server.providers import choose_provider
 
-        server = Server(
-            settings, await asyncio.to_thread(choose_provider, settings.device), self._make_engine, self._fellows
-        )
+        device = device_options(settings, start.number)
+        provider = await asyncio.to_thread(choose_provider, settings.device, device)
+        server = Server(settings, provider, self._make_engine, self._fellows)
         self._made = server
         try:
             await until(self._stop.first, self._begin(server, start))
