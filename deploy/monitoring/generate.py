@@ -266,7 +266,6 @@ def _variable(name: str, labels: str) -> dict[str, Any]:
         "name": name,
         "type": "query",
         "datasource": SOURCE,
-        "definition": query,
         "query": {"query": query, "refId": name},
         "includeAll": True,
         "multi": True,

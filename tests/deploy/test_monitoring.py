@@ -51,7 +51,7 @@ def panels() -> list[tuple[str, str]]:
 
 def variables() -> list[str]:
     board = json.loads((MONITORING / "grafana" / "board.json").read_text(encoding="utf-8"))
-    return [each["definition"] for each in board["templating"]["list"] if each["type"] == "query"]
+    return [each["query"]["query"] for each in board["templating"]["list"] if each["type"] == "query"]
 
 
 def adapter_rules() -> dict[str, dict[str, str]]:
