@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from collections.abc import Callable, Collection
 from dataclasses import replace
 from pathlib import Path
@@ -84,7 +85,8 @@ class Repository(Index):
             try:
                 files = await settled_versions(self._root, name)
             except RepositoryError as error:
-                raise ServingError(ErrorKind.NOT_READY, f"failed to load '{name}', {error}") from error
+                reason = self._without_root(error)
+                raise ServingError(ErrorKind.NOT_READY, f"failed to load '{name}', {reason}") from error
             if not files:
                 raise ServingError(ErrorKind.NOT_FOUND, f"failed to load '{name}', it is not in the model repository")
             candidate = Candidate(name=name, files=files, models={}, kept=set(), failures={})
@@ -142,10 +144,14 @@ class Repository(Index):
             candidate.models[version] = await load_model(file.path, name, version, options)
         except ConveyorError as error:
             log.error("cannot serve model=%s version=%d: %s", name, version, error)
-            candidate.failures[version] = str(error)
+            candidate.failures[version] = self._without_root(error)
         except Exception:
             log.exception("cannot serve model=%s version=%d", name, version)
             candidate.failures[version] = "an unexpected error; the server's log has it"
+
+    def _without_root(self, error: Exception) -> str:
+        """Callers are told what is wrong with a file, and not where on the machine it is; the log has that."""
+        return str(error).replace(f"{self._root}{os.sep}", "").replace(str(self._root), "the repository")
 
     def commit(self, candidate: Candidate) -> None:
         """Lets the candidate's versions serve, and retires those that it does not keep."""

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 import grpc
 from grpc import aio
@@ -29,6 +29,9 @@ _CODES = {code.value[0]: code for code in grpc.StatusCode}
 
 # What a verified certificate says of its owner, the best name first.
 _CERTIFICATE_NAMES = ("peer_uri", "peer_dns", "x509_common_name", "x509_subject", "x509_pem_cert")
+
+# Seconds for calls that are being refused to be told so.
+LAST_WORDS_SECONDS: Final = 0.25
 
 ServicerContext = aio.ServicerContext[bytes, bytes]
 
@@ -67,10 +70,11 @@ class GrpcioEngine:
         """Nothing: grpcio asks callers to go when it closes its port, and not before."""
 
     async def stop(self, grace: float) -> None:
-        """Closes the port, and gives calls `grace` seconds before it cuts them."""
+        """Closes the port, and gives calls `grace` seconds, and a moment, before it cuts them."""
         if self._watching is not None:
             self._watching.cancel()
-        await self._server.stop(grace)
+        # Whoever came last is just being refused: cut off, they would not know that asking another is safe.
+        await self._server.stop(max(grace, LAST_WORDS_SECONDS))
 
     def _bind(self, address: str) -> int:
         if self._listening.tls is None:
