@@ -28,6 +28,9 @@ PAUSE = 0.02
 STREAM_ITEMS = 8
 # What the inference protocol says of a model that is not there at the moment, as NOT_FOUND.
 UNLOADED = "has no available versions"
+# What grpcio's asyncio client says by itself, as INTERNAL, when it still sends into a stream that the server has just
+# refused: it fails to send before it reads the server's own UNAVAILABLE.
+MASKED = "Internal error from Core"
 REFUSALS = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED)
 OWN_CONNECTION = (("grpc.use_local_subchannel_pool", 1), ("grpc.max_reconnect_backoff_ms", 200))
 PNGS = [encode_png(row) for row in ROWS]
@@ -120,7 +123,7 @@ class Callers:
             tally.refused += 1
             return False
         except aio.AioRpcError as error:
-            if error.code() in REFUSALS or UNLOADED in (error.details() or ""):
+            if error.code() in REFUSALS or error.details() == MASKED or UNLOADED in (error.details() or ""):
                 tally.refused += 1
                 return False
             note = tally.note_stranded if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED else tally.note_lost

@@ -7,7 +7,7 @@ import pytest
 
 from tests.counts import count
 from tests.fuzz.messages import mutated
-from tests.fuzz.test_messages import check_that_it_lives, processes
+from tests.fuzz.test_messages import LONG, check_that_it_lives, processes
 from tests.server.process import ServerProcess
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
@@ -33,6 +33,7 @@ def throw(address: str, data: bytes) -> None:
             return
 
 
+@pytest.mark.timeout(LONG)
 @pytest.mark.parametrize("kind", ["grpc", "http"])
 def test_a_connection_that_makes_no_sense_harms_nobody(server: ServerProcess, kind: str) -> None:
     before, choice = processes(server), random.Random(2)

@@ -19,6 +19,8 @@ from tests.server.process import ServerProcess
 RPCS = all_rpcs()
 KEPT = corpus()
 ROUND = 500
+# Seconds for a test with full counts.
+LONG = 3600
 # What memory may grow by, after the first tenth.
 MAX_GROWTH = 1.1
 
@@ -49,6 +51,7 @@ def test_kept_messages_are_answered_or_refused(server: ServerProcess) -> None:
     check_that_it_lives(server, before)
 
 
+@pytest.mark.timeout(LONG)
 def test_chance_finds_no_message_that_harms(server: ServerProcess) -> None:
     before, choice = processes(server), random.Random(6)
     rounds = max(1, count("fuzzed messages") // ROUND)
@@ -62,6 +65,7 @@ def test_chance_finds_no_message_that_harms(server: ServerProcess) -> None:
     assert resident_mib(before) < early * MAX_GROWTH + 5
 
 
+@pytest.mark.timeout(LONG)
 @settings(max_examples=count("messages found by hypothesis"), deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.randoms(use_true_random=False))
 def test_hypothesis_finds_no_message_that_harms(server: ServerProcess, choice: random.Random) -> None:

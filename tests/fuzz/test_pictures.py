@@ -9,7 +9,7 @@ from conveyor.v1 import classifier_pb2 as pb
 from tests.counts import count
 from tests.fuzz.firing import BETRAYALS, resident_mib, wait_until_idle
 from tests.fuzz.pictures import spoiled, whole_pictures
-from tests.fuzz.test_messages import check_that_it_lives, processes
+from tests.fuzz.test_messages import LONG, check_that_it_lives, processes
 from tests.server.envoy.asking import image, label_of
 from tests.server.process import ServerProcess
 
@@ -23,6 +23,7 @@ def test_there_is_something_to_spoil() -> None:
     assert len(WHOLE) > 20
 
 
+@pytest.mark.timeout(LONG)
 @pytest.mark.parametrize("model", ["tiny", "colour"])
 def test_a_spoiled_image_is_read_or_refused_by_itself(server: ServerProcess, model: str) -> None:
     before, choice = processes(server), random.Random(10)

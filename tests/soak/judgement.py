@@ -53,10 +53,11 @@ def left_over(before: Mapping[str, Sample], after: Mapping[str, Sample]) -> list
     sentences = []
     for part, sample in after.items():
         first = before[part]
-        for what in ("threads", "descriptors"):
-            more = getattr(sample, what) - getattr(first, what)
-            if more > 0:
-                sentences.append(f"{part} has {more} more {what} than before ({getattr(first, what)})")
+        if sample.threads > first.threads:
+            more = dict(sample.thread_names - first.thread_names)
+            sentences.append(f"{part} has more threads than before ({first.threads}): {more}")
+        if sample.descriptors > first.descriptors:
+            sentences.append(f"{part} has {sample.descriptors} descriptors, and had {first.descriptors} before")
     return sentences
 
 

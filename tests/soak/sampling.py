@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,8 @@ class Sample:
     pid: int
     resident_mib: float
     threads: int
+    # How many of each name; those that Python starts have the program's.
+    thread_names: Counter[str]
     descriptors: int
     # Answers to all callers so far.
     answered: int
@@ -29,6 +32,7 @@ def look_at(pid: int, seconds: float = 0.0, answered: int = 0) -> Sample | None:
     folder = Path(f"/proc/{pid}")
     try:
         status = dict(line.split(":", 1) for line in (folder / "status").read_text().splitlines() if ":" in line)
+        names = Counter((task / "comm").read_text().strip() for task in (folder / "task").iterdir())
         descriptors = len(list((folder / "fd").iterdir()))
     except OSError:
         return None
@@ -38,7 +42,8 @@ def look_at(pid: int, seconds: float = 0.0, answered: int = 0) -> Sample | None:
         seconds=seconds,
         pid=pid,
         resident_mib=int(status["VmRSS"].split()[0]) / 1024,
-        threads=int(status["Threads"]),
+        threads=names.total(),
+        thread_names=names,
         descriptors=descriptors,
         answered=answered,
     )

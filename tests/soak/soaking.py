@@ -13,7 +13,7 @@ from tests.chaos.faults import BrokenError
 from tests.chaos.scene import Scene, Setting
 from tests.chaos.tally import Tally
 from tests.server.process import ServerProcess
-from tests.soak.faults import ACTS, again_and_again
+from tests.soak.faults import again_and_again
 from tests.soak.judgement import left_over
 from tests.soak.mischief import look_over_http, send_nonsense
 from tests.soak.sampling import Sample, Sampler, look_at
@@ -21,6 +21,10 @@ from tests.soak.sampling import Sample, Sampler, look_at
 # Seconds between two faults: at most, and as a share of the whole.
 DISTANCE = 12.0
 DISTANCE_SHARE = 0.04
+# Seconds of the same traffic before an idle server is looked at for the first time.
+MIN_WARM_UP = 30.0
+MAX_WARM_UP = 120.0
+WARM_UP_SHARE = 0.2
 # Seconds for what is left over to go away by itself.
 QUIET_SECONDS = 40.0
 
@@ -39,22 +43,22 @@ async def soak(
     setting: Setting, server: ServerProcess, repository: Path, right: RightAnswers, seconds: float
 ) -> Soaked:
     """For so long, without what comes before and after."""
+    distance = min(DISTANCE, DISTANCE_SHARE * seconds)
 
     def scene_with(callers: Callers) -> Scene:
         return Scene(setting=setting, server=server, repository=repository, right=right, callers=callers)
 
-    # Once through everything, so that what is made only when it is first needed is there.
+    # What is made only when it is first needed is there afterwards: pools of threads grow to their limits.
     async with _traffic(server, right) as callers:
-        await callers.until_answered(500)
-        for act in ACTS.values():
-            await act(scene_with(callers))
+        warm_up = min(MAX_WARM_UP, max(MIN_WARM_UP, WARM_UP_SHARE * seconds))
+        await again_and_again(scene_with(callers), Sampler(), warm_up, distance)
     before = await _idle(scene_with(callers), {})
     sampler, broken = Sampler(), ""
     async with _traffic(server, right) as callers:
         scene = scene_with(callers)
         sampling = asyncio.create_task(sampler.run(scene))
         try:
-            await again_and_again(scene, sampler, seconds, min(DISTANCE, DISTANCE_SHARE * seconds))
+            await again_and_again(scene, sampler, seconds, distance)
         except (BrokenError, TimeoutError) as error:
             broken = str(error)
         finally:
