@@ -167,7 +167,7 @@ class GrpcioContext:
     def send_request_id_back(self) -> None:
         """What the caller calls its call goes back with the answer, whatever that is."""
         for key, value in self._context.invocation_metadata() or ():
-            if key == REQUEST_ID_KEY and is_request_id(value):
+            if key == REQUEST_ID_KEY and isinstance(value, str) and is_request_id(value):
                 self._context.set_trailing_metadata(((key, value),))
                 return
 
