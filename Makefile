@@ -60,8 +60,8 @@ image: ## build the CPU server's container image
 image-trainer: ## build the image that trains and exports
 	@$(CONTAINER_BUILD) -f deploy/trainer.Dockerfile -t conveyor-trainer --build-arg TORCH_INDEX=$(TORCH_INDEX) .
 
-sbom: ## write conveyor.cdx.json, the bill of materials of the server's image
-	@$(CONTAINER_BUILD) -f deploy/server.Dockerfile --target bill --output type=local,dest=. .
+sbom: image ## write conveyor.cdx.json, the bill of materials of the server's image
+	@$(CONTAINER_BUILD) -f deploy/bill.Dockerfile --output type=local,dest=. .
 
 test-deploy: $(VENV)/.ready ## build the images and run them as operators do (installs podman and others as root on Debian)
 	@tests/deploy/prepare.sh

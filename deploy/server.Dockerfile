@@ -1,12 +1,10 @@
 # The server image. From the repository's root:
 #   docker build -f deploy/server.Dockerfile -t conveyor-server .
 #
-# BASE               a Python 3.11+ image with pip and venv; every stage uses it
+# BASE               a Python 3.11+ image with pip and venv; both stages use it
 # RUNTIME            cpu or cuda: which ONNX Runtime
 # ENGINE             grpcio (small, runs everywhere) or envoy (faster for small networks, about 100 MB more)
 # SOURCE_DATE_EPOCH  the time, in seconds, that every file gets: equal sources give equal layers
-#
-# The bill of materials alone (CycloneDX JSON): --target bill, which holds the one file /conveyor.cdx.json.
 ARG BASE=docker.io/library/python:3.11-slim-bookworm
 
 FROM ${BASE} AS build
@@ -30,16 +28,7 @@ RUN python3 -m venv --without-pip /opt/conveyor \
  && /opt/conveyor/bin/python -m compileall -q --invalidation-mode unchecked-hash /opt/conveyor/lib \
  && find /opt/conveyor -exec touch --no-dereference --date "@${SOURCE_DATE_EPOCH}" {} +
 
-FROM build AS inventory
-RUN python3 -m venv /opt/cyclonedx \
- && /opt/cyclonedx/bin/pip install --quiet 'cyclonedx-bom==7.5.0' \
- && /opt/cyclonedx/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible \
-      --output-file /conveyor.cdx.json /opt/conveyor/bin/python
-
-FROM scratch AS bill
-COPY --from=inventory /conveyor.cdx.json /conveyor.cdx.json
-
-FROM ${BASE} AS server
+FROM ${BASE}
 ARG RUNTIME=cpu
 ARG ENGINE=grpcio
 LABEL org.opencontainers.image.title="conveyor-server" \

@@ -22,10 +22,10 @@ COPY trainer trainer
 COPY exporter exporter
 COPY server server
 COPY clients clients
+# With SOURCE_DATE_EPOCH in its environment, Python names bytecode by its source's digest, not by a time.
 RUN python3 -m venv --without-pip /opt/conveyor \
- && python3 -m pip --python /opt/conveyor/bin/python install --quiet --no-compile -c constraints.txt \
+ && python3 -m pip --python /opt/conveyor/bin/python install --quiet -c constraints.txt \
       ${TORCH_INDEX:+--extra-index-url ${TORCH_INDEX}} ".[train,export,${RUNTIME}]" \
- && /opt/conveyor/bin/python -m compileall -q --invalidation-mode unchecked-hash /opt/conveyor/lib >/dev/null \
  && find /opt/conveyor -exec touch --no-dereference --date "@${SOURCE_DATE_EPOCH}" {} +
 
 FROM ${BASE}

@@ -207,7 +207,7 @@ def test_a_cuda_image_without_a_gpu_says_so_and_ends(podman: Podman, image: str,
 
 def test_the_bill_of_materials_lists_what_is_inside(podman: Podman, image: str, tmp_path: Path) -> None:
     bill = f"{IMAGE}-bill"
-    podman.build(bill, DEPLOY / "server.Dockerfile", ROOT, "--target", "bill")
+    podman.build(bill, DEPLOY / "bill.Dockerfile", ROOT, "--build-arg", f"IMAGE={image}")
     container = podman.must("create", bill, "nothing")
     podman.must("cp", f"{container}:/conveyor.cdx.json", tmp_path)
     podman.must("rm", container)
