@@ -57,9 +57,5 @@ def test_an_explanation_leaves_the_counters_alone_and_fits_a_short_queue(tmp_pat
         assert np.shape(found["falls"]) == (8, 8)
         assert found["copies"] == 64
         assert ask(server.http_address, "/console/pulse").json()["families"]["conveyor_requests_total"] == before
-
-
-def test_a_missing_output_of_an_explanation_is_one_sentence(tmp_path: Path) -> None:
-    write_tiny_model(tmp_path)
-    with running(tmp_path) as server, pytest.raises(AssertionError, match="gives 3 values, so there is none"):
-        post(server.http_address, "/console/explain", encode_png(ROW), model="tiny", index=3)
+        with pytest.raises(AssertionError, match="gives 3 values, so there is none"):
+            post(server.http_address, "/console/explain", encode_png(ROW), model="tiny", index=3)
