@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import re
 import shutil
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -20,6 +22,7 @@ READY_SECONDS = 60.0
 HARDENED = ("--read-only", "--read-only-tmpfs=false", "--cap-drop", "ALL", "--security-opt", "no-new-privileges")
 
 
+@functools.cache
 def why_not() -> str | None:
     """What is missing to build and run containers here; None when everything is there."""
     if os.environ.get("CONVEYOR_TEST_CONTAINERS") != "1":
@@ -28,7 +31,10 @@ def why_not() -> str | None:
         return "needs podman: tests/deploy/prepare.sh installs it as root on Debian"
     if subprocess.run(["podman", "image", "exists", BASE], check=False, capture_output=True).returncode:
         return f"needs the image {BASE}, which no registry gave"
-    return None
+    with tempfile.TemporaryDirectory() as folder:
+        tried = Podman(Path(folder))("run", "--rm", "--network", "none", BASE, "python3", "-c", "pass")
+    words = tried.stderr.strip().splitlines() or ["no reason given"]
+    return f"podman cannot run a container here: {words[-1]}" if tried.returncode else None
 
 
 class Podman:

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What the container tests need, on a Debian machine that has none of it: podman, buildah, kustomize, Prometheus, and an
+# What the container tests need, on a Debian machine that has none of it: podman, kustomize, Prometheus, and an
 # image under the name of the public Python base image, made from Debian's own packages where no registry answers.
 # Says on stdout what is missing where something cannot be had, and leaves it to the tests to skip; exits 0.
 set -euo pipefail
@@ -14,10 +14,11 @@ fi
 export DEBIAN_FRONTEND=noninteractive
 wanted=()
 have podman || wanted+=(podman)
-have buildah || wanted+=(buildah)
+have netavark || [ -x /usr/lib/podman/netavark ] || wanted+=(netavark aardvark-dns)
+have iptables || [ -x /usr/sbin/iptables ] || wanted+=(iptables)
 have runc || wanted+=(runc)
 have promtool || wanted+=(prometheus)
-have slirp4netns || wanted+=(slirp4netns)
+have catatonit || [ -x /usr/libexec/podman/catatonit ] || wanted+=(catatonit)
 if [ ${#wanted[@]} -gt 0 ]; then
   { apt-get update -qq && apt-get install -y -qq --no-install-recommends "${wanted[@]}"; } >/dev/null 2>&1 ||
     { echo "these packages could not be installed: ${wanted[*]}"; exit 0; }
