@@ -29,7 +29,7 @@ def test_any_other_body_stays_as_it_is(encoding: str) -> None:
 
 
 def test_a_bomb_goes_off_at_the_limit() -> None:
-    bomb = zlib.compress(bytes(400 * LIMIT), 9)
+    bomb = zlib.compress(bytes(50 * LIMIT), 1)
     assert len(bomb) < LIMIT
     with pytest.raises(HttpError, match=f"more than {LIMIT} bytes") as caught:
         asyncio.run(inflate(bomb, "deflate", LIMIT))

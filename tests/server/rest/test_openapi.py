@@ -10,11 +10,13 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # it has no types
 
+from conveyor.v1 import classifier_pb2 as pb
 from conveyor_server.http.rest.openapi import describe
 from conveyor_server.http.rest.routes import all_operations
 from tests.counts import count, is_full
-from tests.server.process import ServerProcess
+from tests.server.process import running
 from tests.server.rest.asking import get, infer_body, post
+from tests.server.rest.conftest import FLAGS
 
 # What a client of this interface may be told although it asked as the description says: that is up to the models.
 CONFIGURATION = f"""
@@ -78,24 +80,28 @@ def test_full_answers_are_as_described(http: str, description: dict[str, Any], p
     Draft202012Validator(schema).validate(answer.json())
 
 
-# HTTP is carried by the same code on both engines, and this takes its time.
-@pytest.mark.parametrize("engine", ["grpcio"], indirect=True)
+# On a server of its own, for it loads and unloads; on one engine, for HTTP is the same on both, and this takes long.
 @pytest.mark.timeout(900)
-def test_schemathesis_finds_nothing(server: ServerProcess, tmp_path: Path) -> None:
+def test_schemathesis_finds_nothing(repository: Path, tmp_path: Path) -> None:
     (tmp_path / "schemathesis.toml").write_text(CONFIGURATION)
-    address = f"http://{server.http_address}/openapi.json"
+    with running(repository, *FLAGS) as server:
+        done = run_schemathesis(f"http://{server.http_address}/openapi.json", tmp_path)
+        assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-2000:]
+        assert server.stub.ListModels(pb.ListModelsRequest()).models
+        assert "unexpected error" not in server.log, server.log
+
+
+def run_schemathesis(address: str, folder: Path) -> subprocess.CompletedProcess[str]:
     command = [str(Path(sys.executable).with_name("schemathesis")), "run", address, "--seed", "1", "--phases", PHASES]
-    done = subprocess.run(
+    return subprocess.run(
         command,
         check=False,
-        cwd=tmp_path,
+        cwd=folder,
         env={**os.environ, "NO_COLOR": "1"},
         capture_output=True,
         text=True,
         timeout=850,
     )
-    assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-2000:]
-    assert server.health() == 1, server.log
 
 
 def _fits(pattern: str, path: str) -> bool:
