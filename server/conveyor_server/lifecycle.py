@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 
 from conveyor_server.memory import require_memory
 from conveyor_server.running import configure_logging, exit_now_if_a_run_hangs, run_in_loop, until
@@ -15,6 +16,8 @@ log = logging.getLogger(__name__)
 
 def serve(settings: ServerSettings) -> int:
     """Serves until told to stop; returns the exit code. Raises ConveyorError when it cannot start."""
+    # Read when grpcio is imported, here and in workers: else strangers at a TLS port fill the log in a form of its own.
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     configure_logging(settings.log_level, settings.log_format)
     log.info("configuration %s", settings.in_words())
     require_memory()

@@ -6,6 +6,7 @@ import ipaddress
 import math
 import time
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Final
 from urllib.parse import unquote
 
@@ -62,6 +63,7 @@ class RateLimiter:
             del self._due[next(iter(self._due))]
 
 
+@lru_cache(maxsize=MAX_CALLERS)
 def network_of(peer: str) -> str:
     """Of a caller's address in gRPC's notation what it cannot change at will: no port, of IPv6 only the network."""
     kind, _, rest = unquote(peer).partition(":")
