@@ -6,6 +6,8 @@ import { paintHeat, paintRow } from "./heat.js";
 import { microseconds, percent, plain } from "./numbers.js";
 
 const TOP = 5;
+// Characters of a label that is shown a little smaller.
+const LONG = 4;
 
 /** The card beside the picture. */
 export class Answer {
@@ -91,7 +93,7 @@ export class Answer {
 function labelsPart(predictions) {
   const [best] = predictions;
   return [
-    h("p", { class: "top" }, best.label, h("small", {}, percent(best.probability))),
+    h("p", { class: best.label.length > LONG ? "top long" : "top" }, best.label, h("small", {}, percent(best.probability))),
     h("ol", { class: "bars", "aria-label": "Most probable labels" }, predictions.map(barPart)),
   ];
 }

@@ -140,7 +140,8 @@ function withoutContract(status) {
     const words = "This file has no contract, so it is served through tensors only. conveyor adopt writes one into it.";
     return h("p", { class: "empty" }, words);
   }
-  return h("p", { class: "error" }, `This version does not serve: ${status.reason || "it is being loaded"}.`);
+  const reason = (status.reason || "it is being loaded").replace(/\.$/, "");
+  return h("p", { class: "error" }, `This version does not serve: ${reason}.`);
 }
 
 function factsPart(model, contract, status) {
