@@ -71,14 +71,16 @@ class AdminService:
     async def promote(self, request: pb.PromoteRequest, context: CallContext) -> pb.Traffic:
         """The version on trial, or the one that is named, is stable once this is answered."""
         name = request.model_name
-        serving = self._index.find(name, "")
+        self._index.entry(name, "")
         state = self._traffic.state(name)
         version = read_version(request.model_version) or (state.rule.trial if state.rule else None)
         if version is None:
             message = f"no version of model {name!r} is on trial; name the version to promote"
             raise ServingError(ErrorKind.INVALID_ARGUMENT, message)
         self._index.find(name, str(version))
-        return await self._change(name, state.promoted(version, serving.version, time.time()))
+        serving = self._index.serving().get(name)
+        before = state.rule.stable if state.rule else serving.version if serving else version
+        return await self._change(name, state.promoted(version, before, time.time()))
 
     async def roll_back(self, request: pb.RollBackRequest, context: CallContext) -> pb.Traffic:
         """The trial is over, or the last promotion undone, once this is answered."""

@@ -60,10 +60,10 @@ class TrafficState:
         decision = Decision(step="cleared", reason="", automatic=False, stable=None, trial=None, time=now)
         return replace(self._after(decision), rule=None, previous=None, rejected=())
 
-    def promoted(self, version: int, serving: int, now: float) -> TrafficState:
-        """`version` is stable in place of `serving`, and there is no trial."""
+    def promoted(self, version: int, before: int, now: float) -> TrafficState:
+        """`version` is stable in place of the one `before`, and there is no trial."""
         decision = Decision(step="promoted", reason="", automatic=False, stable=version, trial=None, time=now)
-        previous = serving if serving != version else self.previous
+        previous = before if before != version else self.previous
         rejected = tuple(each for each in self.rejected if each != version)
         return replace(self._after(decision), rule=Rule(stable=version), previous=previous, rejected=rejected)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from conveyor_server.calls import CallContext
-from conveyor_server.index import Index
+from conveyor_server.index import Index, newest
 from conveyor_server.model import Model
 from conveyor_server.observation import ModelObserver, Observation
 from conveyor_server.traffic.comparison import Comparison, TrialKey
@@ -59,11 +59,12 @@ class Traffic:
         state = self.state(name)
         self._set_up_trial(name, state, ready, observers)
         rule = state.rule
-        if rule is not None and rule.stable in ready:
-            return ready[rule.stable]
-        # Neither what is on trial nor what was found wanting takes the stable version's place.
-        allowed = set(ready) - set(state.rejected) - {rule.trial if rule else None}
-        return ready[max(allowed)] if allowed else None
+        if rule is None:
+            return newest(name, ready)
+        # Nothing newer takes the stable version's place unasked, nor what was found wanting.
+        allowed = [version for version in ready if version <= rule.stable and version not in state.rejected]
+        stand_ins = [version for version in allowed if version != rule.trial]
+        return ready[max(stand_ins)] if stand_ins else None
 
     def trials(self) -> Collection[Trial]:
         """Those that run."""

@@ -27,7 +27,7 @@ def ready(*numbers: int) -> Mapping[int, Model]:
 
 def chosen(traffic: Traffic, *numbers: int) -> int | None:
     model = traffic.choose(NAME, ready(*numbers))
-    return model and model.version
+    return None if model is None else model.version
 
 
 @in_loop
@@ -42,7 +42,8 @@ async def test_the_stable_version_answers_though_newer_ones_are_ready() -> None:
 
 
 @in_loop
-async def test_what_is_on_trial_or_rolled_back_never_stands_in_for_the_stable_version() -> None:
+async def test_only_an_older_version_that_was_not_found_wanting_stands_in_for_the_stable_one() -> None:
+    assert chosen(table(TrafficState(rule=Rule(stable=1))), 2, 3) is None
     assert chosen(table(TrafficState(rule=Rule(stable=3, canary=2, canary_share=0.5))), 1, 2) == 1
     assert chosen(table(TrafficState(rule=Rule(stable=3, canary=2, canary_share=0.5))), 2) is None
     assert chosen(table(TrafficState(rule=Rule(stable=3), rejected=(2,))), 1, 2) == 1
