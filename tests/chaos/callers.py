@@ -23,8 +23,9 @@ from tests.server.envoy.asking import ROWS, image
 DEADLINE = 20.0
 # Seconds more, after which the client itself has failed to end a call.
 GRACE = 5.0
-# Seconds before a refused caller asks again.
-PAUSE = 0.02
+# Seconds before a refused caller asks again: the first time, and at most; it doubles, as clients' pauses do.
+FIRST_PAUSE = 0.02
+LONGEST_PAUSE = 0.5
 STREAM_ITEMS = 8
 # What the inference protocol says of a model that is not there at the moment, as NOT_FOUND.
 UNLOADED = "has no available versions"
@@ -82,9 +83,9 @@ class Callers:
             await asyncio.sleep(0.02)
 
     async def until_answered(self, more: int = 200) -> None:
-        """Waits for so many further right answers."""
-        wanted = self.tally.answered + more
-        await self.until(lambda: self.tally.answered >= wanted, f"{more} further answers")
+        """Waits for so many further answers, right or wrong."""
+        wanted = self.tally.versions.total() + more
+        await self.until(lambda: self.tally.versions.total() >= wanted, f"{more} further answers")
 
     async def until_version(self, version: int) -> None:
         """Waits until that version answers."""
@@ -106,10 +107,13 @@ class Callers:
 
     async def _ask_on(self, way: Way, first: int) -> None:
         async with aio.insecure_channel(self._address, OWN_CONNECTION) as channel:
-            index = first
+            index, pause = first, FIRST_PAUSE
             while self._go_on:
-                if not await self._once(way, channel, index):
-                    await asyncio.sleep(PAUSE)
+                if await self._once(way, channel, index):
+                    pause = FIRST_PAUSE
+                else:
+                    await asyncio.sleep(pause)
+                    pause = min(2 * pause, LONGEST_PAUSE)
                 index += 1
 
     async def _once(self, way: Way, channel: aio.Channel, index: int) -> bool:

@@ -31,7 +31,7 @@ _CODES = {code.value[0]: code for code in grpc.StatusCode}
 _CERTIFICATE_NAMES = ("peer_uri", "peer_dns", "x509_common_name", "x509_subject", "x509_pem_cert")
 
 # Seconds for calls that are being refused to be told so.
-LAST_WORDS_SECONDS: Final = 0.25
+LAST_WORDS_SECONDS: Final = 1.0
 
 ServicerContext = aio.ServicerContext[bytes, bytes]
 
