@@ -4,7 +4,8 @@ Both run at the same time, and are asked in turns, so that what else the machine
 
     python server/benchmarks/eyes_cost.py REPOSITORY MODEL [--engine grpcio] [--rounds 7] [--seconds 5]
 
-Each round also scrapes the page of the server with eyes once a second. CPU time is what to trust on a busy machine.
+In each round the page of the server with eyes is read once, which is more often than Prometheus does. CPU time is
+what to trust on a busy machine, but no figure of a machine that does much else tells a few per cent.
 """
 
 from __future__ import annotations
@@ -15,10 +16,7 @@ import socket
 import statistics
 import subprocess
 import sys
-import threading
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import NamedTemporaryFile
@@ -27,7 +25,6 @@ from conveyor_bench.process_usage import cpu_seconds
 from conveyor_bench.server_process import ServerProcess, conveyor_command, running
 
 BLIND = ("--no-metrics", "--no-drift", "--no-http")
-SCRAPE_SECONDS = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,16 +36,19 @@ class Round:
     p99_ms: float
 
 
-def measure(server: ServerProcess, model: str, arguments: argparse.Namespace) -> Round:
-    """Asks one server for a while, as many requests under way as given."""
+def measure(server: ServerProcess, page: str, arguments: argparse.Namespace) -> Round:
+    """Asks one server for a while, as many requests under way as given, and reads its page, where it has one."""
     with NamedTemporaryFile(suffix=".json") as file:
         before = cpu_seconds(server.process.pid)
         command = conveyor_command(
-            *("bench", "--url", server.address, "--model", model, "--protocol", arguments.protocol),
+            *("bench", "--url", server.address, "--model", arguments.model, "--protocol", arguments.protocol),
             *("--concurrency", str(arguments.in_flight), "--warmup", "0", "--processes", "1"),
             *("--duration", str(arguments.seconds), "--json", file.name),
         )
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        if page:
+            with urllib.request.urlopen(page, timeout=10) as answer:  # noqa: S310 -- our own server's address
+                answer.read()
         after = cpu_seconds(server.process.pid)
         report = json.loads(Path(file.name).read_text())["report"]
     if before is None or after is None:
@@ -58,25 +58,6 @@ def measure(server: ServerProcess, model: str, arguments: argparse.Namespace) ->
         cpu_microseconds=1e6 * (after - before) / report["requests"],
         p99_ms=report["latency_ms"]["p99"],
     )
-
-
-@contextmanager
-def scraping(url: str) -> Iterator[None]:
-    """Reads the page again and again, as Prometheus would, only more often."""
-    over = threading.Event()
-
-    def scrape() -> None:
-        while not over.wait(SCRAPE_SECONDS):
-            with urllib.request.urlopen(url, timeout=10) as answer:  # noqa: S310 -- our own server's address
-                answer.read()
-
-    thread = threading.Thread(target=scrape)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
 
 
 def free_http_port() -> int:
@@ -96,10 +77,9 @@ def main() -> None:
     ):
         rounds: dict[str, list[Round]] = {"with": [], "without": []}
         for number in range(-1, arguments.rounds):
-            turns = [("with", seeing), ("without", blind)]
-            for name, server in turns if number % 2 else reversed(turns):
-                with scraping(f"http://127.0.0.1:{port}/metrics"):
-                    measured = measure(server, arguments.model, arguments)
+            turns = [("with", seeing, f"http://127.0.0.1:{port}/metrics"), ("without", blind, "")]
+            for name, server, page in turns if number % 2 else reversed(turns):
+                measured = measure(server, page, arguments)
                 if number >= 0:  # the first warms both up
                     rounds[name].append(measured)
     report(rounds)
