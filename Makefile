@@ -12,7 +12,7 @@ PROTO_VENV := .venv-proto
 OLDEST_VENV := .venv-oldest
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-full lint types format proto bench bench-rivals bench-train bench-precision image image-trainer sbom test-deploy clean
+.PHONY: help setup demo test test-full lint types format proto bench bench-rivals bench-train bench-precision gpu-check image image-trainer sbom test-deploy clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -53,6 +53,9 @@ bench-train: $(VENV)/.ready ## measure trained images/s beside a bare PyTorch lo
 
 bench-precision: $(VENV)/.ready ## measure where int8 pays and where it does not
 	@$(BIN)/python exporter/benchmarks/precision.py
+
+gpu-check: $(VENV)/.ready ## with an NVIDIA GPU: check CUDA, its answers, speed, memory limit, Envoy; else say so
+	@$(BIN)/python server/benchmarks/gpu_check.py
 
 image: ## build the CPU server's container image
 	@$(CONTAINER_BUILD) -f deploy/server.Dockerfile -t conveyor-server .
