@@ -9,6 +9,7 @@ the memory limit holds; whether CUDA runs inside Envoy's process. Exits 0 withou
 from __future__ import annotations
 
 import argparse
+import runpy
 import subprocess
 import sys
 import tempfile
@@ -20,11 +21,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import gpu_network
 import grpc
 import numpy as np
 import torch
-from gpu_network import CHANNELS, SIDE, make
 
 from conveyor.v1 import classifier_pb2, model_pb2
 from conveyor.v1.classifier_pb2_grpc import ClassifierServiceStub
@@ -36,6 +35,10 @@ from conveyor_server.engines.envoy.able import why_not
 from conveyor_server.providers import CPU, PROVIDERS, DeviceOptions, choose_provider, device_count
 from conveyor_server.session import Session, SessionOptions
 
+# Exported by name, hence in a file of its own.
+NETWORK: Final = Path(__file__).with_name("gpu_network.py")
+_NETWORK: Final = runpy.run_path(str(NETWORK))
+SIDE, CHANNELS, make = (_NETWORK[name] for name in ("SIDE", "CHANNELS", "make"))
 SECONDS_A_FIGURE: Final = 1.0
 # Bytes in which no batch of the network fits, and in which all do.
 TOO_LITTLE, ENOUGH = 1 << 20, 4 << 30
@@ -61,7 +64,7 @@ def write(line: str) -> None:
 
 def export(repository: Path, precision: str) -> Path | None:
     """Exports the network with proof; None, with the reason written, where the exporter refuses."""
-    source = f"{gpu_network.__file__}:make"
+    source = f"{NETWORK}:make"
     options = ("--module", source, "--input", f"{CHANNELS}x{SIDE}x{SIDE}", "--precision", precision)
     command = conveyor_command("export", *options, "--to", repository, "--name", precision, "--golden", "synthetic")
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=repository)
