@@ -19,7 +19,7 @@ COPY trainer trainer
 COPY exporter exporter
 COPY server server
 COPY clients clients
-# pip works from outside: the environment that is copied holds neither pip nor a compiler, nor numpy's own tests (10 MB).
+# pip works from outside: what is copied holds neither pip nor a compiler, and not numpy's own tests (10 MB).
 # Bytecode does not depend on a time, and is there because a read-only container cannot write it later.
 RUN python3 -m venv --without-pip /opt/conveyor \
  && EXTRAS="server,tracing,${RUNTIME}$(test "${ENGINE}" = envoy && echo ,envoy || true)" \
