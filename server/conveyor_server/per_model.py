@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Generic, TypeVar
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, proxy
 
 from conveyor_server.model import Model
 
@@ -22,5 +22,6 @@ class PerModel(Generic[Made]):
         """The model's own."""
         made = self._made.get(model)
         if made is None:
-            made = self._made[model] = self._make(model)
+            # By a proxy: what is made keeps its model, and would keep it alive for good, session and threads and all.
+            made = self._made[model] = self._make(proxy(model))
         return made
