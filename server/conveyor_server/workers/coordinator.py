@@ -22,6 +22,9 @@ from conveyor_server.workers.start import Pin, SharedState, Start
 
 log = logging.getLogger(__name__)
 
+# Of a load: a version may appear between two workers' looks at the folder.
+TRIES = 3
+
 
 @dataclass(frozen=True, kw_only=True)
 class _Answers:
@@ -96,18 +99,20 @@ class Coordinator:
     async def load(self, name: str, config: str, *, reload: bool) -> None:
         """Every worker loads, warms and proves; only then all of them swap."""
         async with self._changing:
-            prepared = await self._ask_all(Kind.PREPARE, name=name, config=config, reload=reload)
-            versions = [body["versions"] for body in prepared.given.values()]
-            error = prepared.errors[0] if prepared.errors else None
-            if error is None and any(other != versions[0] for other in versions):
+            for _ in range(TRIES):
+                prepared = await self._ask_all(Kind.PREPARE, name=name, config=config, reload=reload)
+                versions = [body["versions"] for body in prepared.given.values()]
                 message = f"failed to load '{name}', the workers could load different versions: {versions}"
-                error = ServingError(ErrorKind.INTERNAL, message)
-            if error is not None:
+                error = prepared.errors[0] if prepared.errors else ServingError(ErrorKind.INTERNAL, message)
+                if not prepared.errors and all(other == versions[0] for other in versions):
+                    await self._ask_all(Kind.COMMIT, list(prepared.given), name=name)
+                    self._models[name] = Pin(versions=versions[0], config=config)
+                    return
                 if prepared.given:
                     await self._ask_all(Kind.ABORT, list(prepared.given), name=name, reason=str(error))
-                raise error
-            await self._ask_all(Kind.COMMIT, list(prepared.given), name=name)
-            self._models[name] = Pin(versions=versions[0], config=config)
+                if prepared.errors:
+                    break
+            raise error
 
     async def unload(self, name: str) -> None:
         """From now on no worker serves the model."""

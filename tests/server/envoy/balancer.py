@@ -15,6 +15,7 @@ class Balancer:
         self.address = ""
         self._loop = asyncio.new_event_loop()
         self._stopped = asyncio.Event()
+        self._writers: set[asyncio.StreamWriter] = set()
         self._opened = threading.Event()
         self._thread = threading.Thread(target=self._run)
 
@@ -39,6 +40,10 @@ class Balancer:
         self._opened.set()
         await self._stopped.wait()
         server.close()
+        for writer in self._writers:
+            writer.transport.abort()
+        # Their ends are noticed in the next turns of the loop.
+        await asyncio.sleep(0.1)
 
     async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         host, _, port = self.target.rpartition(":")
@@ -47,9 +52,11 @@ class Balancer:
         except OSError:
             writer.close()
             return
+        self._writers |= {writer, back_writer}
         try:
             await asyncio.gather(_copy(reader, back_writer), _copy(back_reader, writer))
         finally:
+            self._writers -= {writer, back_writer}
             writer.close()
             back_writer.close()
 

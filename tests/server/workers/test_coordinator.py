@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 
 import pytest
@@ -21,11 +21,17 @@ REGION = pb.SystemSharedMemoryRegisterRequest(name="images", key="/images", byte
 class ScriptedWorker:
     """Notes each call that it is to run, and does it or refuses."""
 
-    def __init__(self, refuses: bool) -> None:
+    def __init__(self, refuses: bool = False, versions: Sequence[int] = ()) -> None:
+        """`versions` are those that it finds, one after the other, each time that it is to prepare a load."""
         self.calls: list[tuple[str, bytes]] = []
         self._refuses = refuses
+        self._versions = list(versions)
+        self.done: list[Kind] = []
 
     async def handle(self, message: Message) -> Body:
+        self.done.append(message.kind)
+        if message.kind is Kind.PREPARE:
+            return {"versions": [self._versions.pop(0)]}
         if message.kind is not Kind.RUN:
             return {}
         self.calls.append((message.body["path"], to_bytes(message.body["payload"])))
@@ -73,6 +79,25 @@ async def test_memory_that_all_register_stays() -> None:
     async with coordinated(*workers) as coordinator:
         await coordinator.call(REGISTER, REGION)
     assert [worker.calls for worker in workers] == [[(REGISTER, REGION)]] * 2
+
+
+@in_loop
+async def test_a_version_that_appears_between_two_looks_is_loaded_by_all_in_the_next_try() -> None:
+    early, late = ScriptedWorker(versions=[8, 9]), ScriptedWorker(versions=[9, 9])
+    async with coordinated(early, late) as coordinator:
+        await coordinator.load("tiny", "", reload=False)
+    for worker in (early, late):
+        assert worker.done[1:] == [Kind.PREPARE, Kind.ABORT, Kind.PREPARE, Kind.COMMIT]
+
+
+@in_loop
+async def test_workers_that_never_agree_load_nothing() -> None:
+    one, other = ScriptedWorker(versions=[1, 1, 1]), ScriptedWorker(versions=[2, 2, 2])
+    async with coordinated(one, other) as coordinator:
+        with pytest.raises(ServingError, match="the workers could load different versions"):
+            await coordinator.load("tiny", "", reload=False)
+    assert Kind.COMMIT not in one.done + other.done
+    assert one.done[-1] is other.done[-1] is Kind.ABORT
 
 
 @pytest.fixture
