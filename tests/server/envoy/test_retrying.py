@@ -45,7 +45,7 @@ def full_server(engine: str, models: Path) -> Iterator[ServerProcess]:
         # Answered on the same connection, so what was asked before has arrived.
         assert server.health() == health_pb2.HealthCheckResponse.SERVING
         yield server
-        assert held.result()
+        assert held.result().results
 
 
 def test_a_refused_call_is_tried_again_as_late_as_it_was_told(engine: str, models: Path) -> None:
@@ -60,12 +60,12 @@ def test_a_refused_call_is_tried_again_as_late_as_it_was_told(engine: str, model
 def test_a_refusal_that_the_policy_does_not_name_comes_at_once_with_all_its_words(engine: str, models: Path) -> None:
     with full_server(engine, models) as server, channel_that_retries(server.address, codes=["ABORTED"]) as channel:
         with pytest.raises(grpc.RpcError) as error:
-            ClassifierServiceStub(channel).Classify(request(3), timeout=20, metadata=[("x-request-id", "seven")])
+            ClassifierServiceStub(channel).Classify(request(3), timeout=20, metadata=(("x-request-id", "seven"),))
         trailing = {pair.key: pair.value for pair in error.value.trailing_metadata() or ()}
         assert error.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
         assert error.value.details() == "the queue is full: 4 rows wait, and at most 4 may; try again later"
         assert 10 <= int(trailing["grpc-retry-pushback-ms"]) <= int(HELD) + 1000
-        assert trailing["x-request-id"] == "seven"
+        assert str(trailing["x-request-id"]) == "seven"
 
 
 @pytest.fixture(scope="module")
