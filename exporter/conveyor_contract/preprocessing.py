@@ -152,7 +152,7 @@ class Preprocessor:
         Raises ImageError if they are no such image or hold over max_pixels pixels.
         """
         try:
-            image: Image.Image = Image.open(io.BytesIO(encoded), formats=formats)
+            image: Image.Image = Image.open(io.BytesIO(encoded), formats=tuple(formats))
             _check_pixels(image.width, image.height, max_pixels)
             image.load()
         except ImageError:

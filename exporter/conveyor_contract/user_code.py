@@ -53,6 +53,10 @@ def _import(where: str) -> ModuleType:
         assert spec.loader is not None
         _prepend(path.resolve().parent)
         code = importlib.util.module_from_spec(spec)
+        known = sys.modules.get(path.stem)
+        if known is None or getattr(known, "__file__", None) == code.__file__:
+            # Dataclasses, among others, look their own module up.
+            sys.modules[path.stem] = code
         spec.loader.exec_module(code)
         return code
     except UsageError:
