@@ -19,6 +19,7 @@ _COUNTS = {
     "rotated certificates": (2, 25),
     "servers with versions on trial": (2, 3),
     "images of a classified folder": (500, 10_000),
+    "requests of the leak test": (3000, 100_000),
     "faults under load": (4, 1000),
     "fuzzed messages": (1000, 100_000),
     "messages found by hypothesis": (100, 2000),
