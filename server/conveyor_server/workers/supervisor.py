@@ -32,6 +32,8 @@ GOOD_LIFE: Final = 30.0
 MAX_STILLBIRTHS: Final = 3
 # Seconds for a worker that was told twice to stop.
 LAST_SECONDS: Final = 5.0
+# Seconds for Python to begin in a worker's process; one that hangs before would hear nothing, not even a stop.
+BEGIN_SECONDS: Final = 60.0
 
 
 class WorkerProcess(Protocol):
@@ -79,7 +81,6 @@ async def supervise(settings: ServerSettings, launcher: Launcher, stop: StopRequ
 class _Life:
     """What is known of one worker's life."""
 
-    began: float
     is_alive: bool = False
     ready_at: float | None = None
     # Why it could not start.
@@ -148,7 +149,7 @@ class Supervisor:
     async def _live_once(self, number: int) -> tuple[_Life, int]:
         """One worker from its start to its end, and its exit code."""
         process = await self._launcher.start(self._listening)
-        life, over = _Life(began=time.monotonic()), asyncio.Event()
+        life, over = _Life(), asyncio.Event()
         link = process.link
 
         async def handle(message: Message) -> Body:
@@ -156,7 +157,8 @@ class Supervisor:
 
         reader = asyncio.create_task(link.run(handle))
         reader.add_done_callback(lambda _: over.set())
-        stopper = asyncio.create_task(self._pass_stops_on(process))
+        stopper = asyncio.create_task(self._pass_stops_on(process, life))
+        beginning = asyncio.create_task(_kill_unless_begun(process, life, BEGIN_SECONDS))
         try:
             settings_json = self._settings.model_dump_json()
             await self._coordinator.join(link, number, settings_json, late=self._is_complete)
@@ -165,6 +167,7 @@ class Supervisor:
                 await process.flush()
         finally:
             stopper.cancel()
+            beginning.cancel()
             self._ready.pop(link, None)
             self._coordinator.leave(link)
             code = await process.end()
@@ -202,10 +205,18 @@ class Supervisor:
                 each.tell(Kind.GO)
             announce(replace(report, complete=all(each.complete for each in self._ready.values())), self._settings)
 
-    async def _pass_stops_on(self, process: WorkerProcess) -> None:
+    async def _pass_stops_on(self, process: WorkerProcess, life: _Life) -> None:
         await self._stop.first.wait()
         process.link.tell(Kind.STOP)
+        await _kill_unless_begun(process, life, LAST_SECONDS)
         await self._stop.second.wait()
         process.link.tell(Kind.STOP)
         await asyncio.sleep(LAST_SECONDS)
+        process.kill()
+
+
+async def _kill_unless_begun(process: WorkerProcess, life: _Life, seconds: float) -> None:
+    await asyncio.sleep(0.0 if life.is_alive else seconds)
+    if not life.is_alive:
+        life.reason = f"Python did not begin in it within {seconds:g} seconds"
         process.kill()
