@@ -20,8 +20,10 @@ def _missing() -> list[str]:
         tool for tool in ("cmake", "c++", "protoc", "grpc_cpp_plugin", "pkg-config") if shutil.which(tool) is None
     ]
     if "pkg-config" not in missing:
-        found = subprocess.run(["pkg-config", "--exists", "grpc++"], check=False)
-        missing += ["grpc++"] if found.returncode else []
+        packages = ("grpc++", "protobuf")
+        missing += [
+            name for name in packages if subprocess.run(["pkg-config", "--exists", name], check=False).returncode
+        ]
     return missing
 
 
@@ -30,7 +32,7 @@ pytestmark = [
     pytest.mark.skipif(
         bool(_missing()),
         reason=f"the C++ sample needs {', '.join(_missing())}; "
-        "on Debian: apt install cmake g++ pkg-config libgrpc++-dev protobuf-compiler-grpc",
+        "on Debian: apt install cmake g++ pkg-config libgrpc++-dev libprotobuf-dev protobuf-compiler-grpc",
     ),
 ]
 
