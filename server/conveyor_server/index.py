@@ -26,6 +26,8 @@ class Index:
         self.changed: Callable[[], None] | None = None
         # Which of the versions that are ready answers when none is asked for; None where none of them may.
         self.choose: Choose = newest
+        # Whether the repository was looked at once: before, nobody knows what there is.
+        self.is_known = False
         self._entries: dict[str, dict[int, Entry]] = {}
         # The chosen ones.
         self._serving: dict[str, Model] = {}
@@ -48,6 +50,8 @@ class Index:
         """The index's entry; for an empty version the one that serves, else the newest. Raises ServingError."""
         versions = self._entries.get(name)
         if not versions:
+            if not self.is_known:
+                raise ServingError(ErrorKind.NOT_READY, "the server is starting and does not know its models yet")
             raise ServingError(ErrorKind.NOT_FOUND, self._unknown(name))
         if not version:
             serving = self._serving.get(name)

@@ -144,11 +144,11 @@ class _Opened:
 
 def _open(path: Path, options: LoadOptions) -> _Opened:
     file = read_model_file(path)
-    check_model_file(path, allow_custom_operators=bool(options.session.custom_operators))
     # A file that lost its contract but kept the seal was tampered with: `verify` says so.
-    if file.contract is None and SEAL_KEY not in file.metadata:
+    contract = None if file.contract is None and SEAL_KEY not in file.metadata else file.verify()
+    check_model_file(path, allow_custom_operators=bool(options.session.custom_operators))
+    if contract is None:
         return _open_graph(file, options)
-    contract = file.verify()
     signature = _limited(signature_of_contract(contract), options.max_batch_size)
     sessions = [Session(path, contract, options.session) for _ in range(options.instance_count)]
     sizes = [size for size in contract.batching.buckets if size <= signature.max_batch_size]

@@ -69,6 +69,7 @@ class Repository(Index):
             for version, file in versions.items():
                 entry = unavailable(name, version, file, "" if wanted else "not loaded")
                 self._put(replace(entry, state=State.LOADING) if wanted else entry)
+        self.is_known = True
         for name in files:
             if only is None or name in only:
                 self.commit(await self.prepare(name, self._options))

@@ -34,9 +34,9 @@ PATIENCE = 60_000
 LIMIT = 400_000
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
-    """Chromium, for all tests."""
+    """Chromium, for all tests of this folder: as long as Playwright runs, asyncio.run is not to be had in its thread."""
     if CHROMIUM is None:
         pytest.skip("needs Chromium (Debian: apt-get install chromium)")
     expect.set_options(timeout=PATIENCE)

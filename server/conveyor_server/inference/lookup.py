@@ -34,6 +34,8 @@ def _in_protocol_words(error: ServingError, repository: Repository, name: str, v
     if error.kind is ErrorKind.INVALID_ARGUMENT:
         message = f"failed to get model version from specified version string '{version}' for model '{name}'"
         return ServingError(error.kind, f"{message}: it is not a positive whole number")
+    if not repository.is_known:
+        return error
     if not is_known(repository, name):
         return ServingError(ErrorKind.NOT_FOUND, f"{subject} is not found")
     if not version:
