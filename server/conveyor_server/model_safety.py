@@ -62,6 +62,16 @@ def check_model_file(path: Path, *, allow_custom_operators: bool) -> None:
         raise LoadError(f"{path} holds a compiled program ({PROGRAM_OPERATOR}); serve the model that it was made of.")
 
 
+def stands_alone(content: bytes) -> bool:
+    """Whether ONNX Runtime needs nothing but a file's own bytes: no data in other files, no other library.
+
+    Raises ValueError for malformed bytes.
+    """
+    outline = _Outline()
+    outline.read_model(memoryview(content))
+    return not outline.locations and outline.domains <= OWN_DOMAINS and PROGRAM_OPERATOR not in outline.operators
+
+
 class _Outline:
     """The places of external data, and which operators there are."""
 
@@ -73,14 +83,14 @@ class _Outline:
 
     def read_model(self, data: memoryview) -> None:
         """Raises ValueError for malformed bytes."""
-        for field, content in _messages(data):
+        for field, content in messages(data):
             if field == _MODEL_GRAPH:
                 self._read_graph(content, 0)
             elif field == _MODEL_FUNCTION:
                 self._read_function(content)
 
     def _read_function(self, data: memoryview) -> None:
-        for field, content in _messages(data):
+        for field, content in messages(data):
             if field == _FUNCTION_NODE:
                 self._read_node(content, 0)
             elif field == _FUNCTION_DOMAIN:
@@ -89,7 +99,7 @@ class _Outline:
     def _read_graph(self, data: memoryview, depth: int) -> None:
         if depth > MAX_DEPTH:
             raise ValueError(f"more than {MAX_DEPTH} graphs within each other")
-        for field, content in _messages(data):
+        for field, content in messages(data):
             if field == _GRAPH_NODE:
                 self._read_node(content, depth)
             elif field == _GRAPH_TENSORS:
@@ -98,7 +108,7 @@ class _Outline:
                 self._read_sparse(content)
 
     def _read_node(self, data: memoryview, depth: int) -> None:
-        for field, content in _messages(data):
+        for field, content in messages(data):
             if field == _NODE_DOMAIN:
                 self.domains.add(_text(content))
             elif field == _NODE_OPERATOR:
@@ -107,7 +117,7 @@ class _Outline:
                 self._read_attribute(content, depth)
 
     def _read_attribute(self, data: memoryview, depth: int) -> None:
-        for field, content in _messages(data):
+        for field, content in messages(data):
             if field in _ATTRIBUTE_TENSORS:
                 self._read_tensor(content)
             elif field in _ATTRIBUTE_GRAPHS:
@@ -116,19 +126,19 @@ class _Outline:
                 self._read_sparse(content)
 
     def _read_sparse(self, data: memoryview) -> None:
-        for field, content in _messages(data):
+        for field, content in messages(data):
             if field in _SPARSE_TENSORS:
                 self._read_tensor(content)
 
     def _read_tensor(self, data: memoryview) -> None:
-        for field, content in _messages(data):
+        for field, content in messages(data):
             if field == _TENSOR_EXTERNAL:
-                entry = {number: _text(part) for number, part in _messages(content)}
+                entry = {number: _text(part) for number, part in messages(content)}
                 if entry.get(_ENTRY_KEY) == "location":
                     self.locations.add(entry.get(_ENTRY_VALUE, ""))
 
 
-def _messages(data: memoryview) -> Iterator[tuple[int, memoryview]]:
+def messages(data: memoryview) -> Iterator[tuple[int, memoryview]]:
     """The fields that hold bytes of their own: messages and texts."""
     for field in wire.fields(data):
         if field.wire_type == wire.LENGTH_DELIMITED:

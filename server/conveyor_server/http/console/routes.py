@@ -14,7 +14,7 @@ from conveyor_server.errors import ServingError
 from conveyor_server.groups import Group
 from conveyor_server.http.behind import behind
 from conveyor_server.http.console.access import check_request, why_off
-from conveyor_server.http.console.explain import explain
+from conveyor_server.http.console.explain import Explainer
 from conveyor_server.http.console.files import INDEX, StaticFile, read_static_files
 from conveyor_server.http.console.look import look
 from conveyor_server.http.console.pictures import picture_names, read_picture
@@ -53,6 +53,7 @@ class _Console:
     def __init__(self, services: HttpServices) -> None:
         self._services = services
         self._files = read_static_files()
+        self._explainer = Explainer(services.repository)
 
     async def page(self, request: Request) -> Response:
         return _sent(request, self._files[INDEX])
@@ -77,7 +78,7 @@ class _Console:
         return JSONResponse(await look(exchange, self._services.repository))
 
     async def explain(self, request: Request, exchange: Exchange) -> Response:
-        return JSONResponse(await explain(exchange, self._services.repository))
+        return JSONResponse(await self._explainer.explain(exchange))
 
     async def pictures(self, request: Request, exchange: Exchange) -> Response:
         entry = self._entry(request)

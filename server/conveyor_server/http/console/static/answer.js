@@ -8,6 +8,7 @@ import { microseconds, percent, plain } from "./numbers.js";
 const TOP = 5;
 // Characters of a label that is shown a little smaller.
 const LONG = 4;
+const METHODS = { occlusion: "Covered parts", activation: "Class activation" };
 
 /** The card beside the picture. */
 export class Answer {
@@ -16,6 +17,9 @@ export class Answer {
     this.element = h("div", { class: "card", "aria-label": "Answer", role: "region" });
     this._model = model;
     this._explains = false;
+    this._method = "occlusion";
+    // Those that the server offers, once it has said so.
+    this._methods = [];
     this._asking = null;
     this.clear();
   }
@@ -61,28 +65,39 @@ export class Answer {
     const element = h("div", { hidden: true });
     const button = h("button", { type: "button", "aria-pressed": "false" }, "Show why");
     const words = h("p", { class: "hint" });
+    const choice = h("div", { hidden: true });
 
     const work = async () => {
+      const method = this._method;
       button.setAttribute("aria-pressed", "true");
       button.disabled = true;
       try {
-        const map = await explain(version, picture, index, signal);
+        const map = await explain(version, picture, index, method, signal);
+        // Another was chosen meanwhile.
+        if (method !== this._method) return;
+        this._methods = map.methods;
         element.replaceChildren(heatPart(map, row.pixels, what));
         words.replaceChildren(...keyPart(map, what));
       } catch (error) {
-        if (!signal.aborted) element.replaceChildren(h("p", { class: "error" }, error.message));
+        if (signal.aborted || method !== this._method) return;
+        element.replaceChildren(h("p", { class: "error" }, error.message));
       }
-      element.hidden = false;
+      if (this._methods.length > 1 && !choice.hasChildNodes()) choice.append(choicePart(this._methods, method, choose));
+      element.hidden = choice.hidden = words.hidden = !this._explains;
       button.disabled = false;
+    };
+    const choose = (method) => {
+      this._method = method;
+      work();
     };
     button.addEventListener("click", () => {
       this._explains = !this._explains;
       button.setAttribute("aria-pressed", String(this._explains));
-      element.hidden = words.hidden = !this._explains;
+      element.hidden = choice.hidden = words.hidden = !this._explains;
       if (this._explains) work();
     });
     if (this._explains) work();
-    return { element, beside: h("div", { class: "why" }, button, words) };
+    return { element, beside: h("div", { class: "why" }, button, choice, words) };
   }
 
   _showError(error) {
@@ -146,17 +161,42 @@ async function rowPart({ png, width, height }) {
 
 function heatPart(map, pixels, what) {
   const canvas = h("canvas", { role: "img", "aria-label": `What ${what} rests on` });
-  paintHeat(canvas, pixels, map.falls);
+  paintHeat(canvas, pixels, map.falls ?? map.contributions);
   return h("figure", {}, canvas, h("figcaption", {}, `What ${what} rests on`));
 }
 
-function keyPart({ copies, patch }, what) {
+/** The choice between explanations; `choose` is called with the one that is wanted. */
+function choicePart(methods, chosen, choose) {
+  const options = methods.map((method) => {
+    const radio = h("input", { type: "radio", name: "method", value: method, checked: method === chosen });
+    radio.addEventListener("change", () => choose(method));
+    return h("label", { class: "check" }, radio, METHODS[method]);
+  });
+  return h("fieldset", { class: "methods" }, h("legend", { class: "unseen" }, "How to explain it"), options);
+}
+
+function keyPart(map, what) {
   return [
     h("span", { class: "key for" }),
     `speaks for ${what}, `,
     h("span", { class: "key against" }),
-    `against it. ${copies} copies of the picture, each with another ${patch.width} × ${patch.height} pixels covered, `,
+    "against it. ",
+    ...(map.method === "activation" ? activationWords(map) : occlusionWords(map)),
+  ];
+}
+
+function occlusionWords({ copies, patch, methods }) {
+  return [
+    `${copies} copies of the picture, each with another ${patch.width} × ${patch.height} pixels covered, `,
     "went through the model; the colour says how far the answer fell.",
+    methods.length > 1 ? "" : " For this model there is no other way to explain it.",
+  ];
+}
+
+function activationWords({ contributions }) {
+  return [
+    `The network’s last maps have ${contributions[0].length} × ${contributions.length} places; `,
+    "the colour says what each adds to the answer, as the dense layer weighs it.",
   ];
 }
 

@@ -43,9 +43,9 @@ export async function look(model, picture, topK, signal) {
   return (await ask(path, { method: "POST", body: picture, signal })).json();
 }
 
-/** Which parts of the picture one of the answers rests on. */
-export async function explain(model, picture, index, signal) {
-  const path = query("/console/explain", { ...model, index });
+/** Which parts of the picture one of the answers rests on; `method` is "occlusion" or "activation". */
+export async function explain(model, picture, index, method, signal) {
+  const path = query("/console/explain", { ...model, index, method });
   return (await ask(path, { method: "POST", body: picture, signal })).json();
 }
 
