@@ -36,7 +36,7 @@ LIMIT = 400_000
 
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
-    """Chromium, for all tests of this folder: as long as Playwright runs, asyncio.run is not to be had in its thread."""
+    """Chromium, for the tests of this folder only: as long as Playwright runs, no other loop can in its thread."""
     if CHROMIUM is None:
         pytest.skip("needs Chromium (Debian: apt-get install chromium)")
     expect.set_options(timeout=PATIENCE)
