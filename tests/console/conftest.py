@@ -34,9 +34,9 @@ PATIENCE = 60_000
 LIMIT = 400_000
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Chromium, for the tests of this folder only: as long as Playwright runs, no other loop can in its thread."""
+    """Chromium, for one file of tests: as long as Playwright runs, no other loop can in its thread."""
     if CHROMIUM is None:
         pytest.skip("needs Chromium (Debian: apt-get install chromium)")
     expect.set_options(timeout=PATIENCE)
