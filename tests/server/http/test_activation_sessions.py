@@ -53,9 +53,8 @@ def test_a_file_that_was_replaced_has_no_map_and_only_so_many_wait(tmp_path: Pat
         asked = [asyncio.ensure_future(activation.map(path, ROW, 0, 10.0)) for _ in range(MOST_ASKED + 2)]
         # As if an earlier one took its time.
         with activation._turn:
-            async with asyncio.timeout(10):
-                while sum(each.done() for each in asked) < 2:
-                    await asyncio.sleep(0.01)
+            first, *_ = await asyncio.wait(asked, timeout=10, return_when=asyncio.FIRST_COMPLETED)
+            assert first
         outcomes = await asyncio.gather(*asked, return_exceptions=True)
         refused = [outcome for outcome in outcomes if isinstance(outcome, ServingError)]
         assert [error.kind for error in refused] == [ErrorKind.QUEUE_FULL] * 2
