@@ -68,10 +68,11 @@ class PendingRequest:
         """Rows not yet taken into a batch."""
         return len(self.rows) - self.taken
 
-    def take(self, room: int) -> Segment:
+    def take(self, room: int, now: float) -> Segment:
         """Takes its next rows, `room` of them at most."""
         start = self.taken
         self.taken = min(start + room, len(self.rows))
+        self.taken_at = now
         return Segment(self, start, self.taken)
 
     def add_output(self, start: int, output: Rows, compute_seconds: float, batch_size: int) -> Outcome | None:

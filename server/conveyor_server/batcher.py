@@ -120,7 +120,7 @@ class Batcher:
         if rows > limit:
             message = f"{rows} images in one request are over the limit of {limit} that may wait; send fewer at a time"
             raise ServingError(ErrorKind.INVALID_ARGUMENT, message)
-        if self.waiting_rows + rows > limit:
+        if self._admitted_rows + self._queued_rows + rows > limit:
             message = f"the queue is full: {self.waiting_rows} rows wait, and at most {limit} may; try again later"
             raise ServingError(ErrorKind.QUEUE_FULL, message, retry_after_ms=self._retry_after_ms())
         self._admitted_rows += rows
@@ -137,17 +137,19 @@ class Batcher:
 
         `deadline`, and `arrived_at` where the rows took time to prepare, are in seconds of the clock.
         """
-        self._admitted_rows -= len(rows)
+        size = len(rows)
+        self._admitted_rows -= size
         if self._closed:
             raise _unloaded()
         now = self._clock()
-        arrived_at = now if arrived_at is None else arrived_at
+        if arrived_at is None:
+            arrived_at = now
         if self._limits.default_timeout and priority != BACKGROUND_PRIORITY:
             deadline = sooner(deadline, arrived_at + self._limits.default_timeout)
         reply: asyncio.Future[Outcome] = self._loop.create_future()
         request = PendingRequest(rows, reply, arrived_at, now, deadline, priority)
         self._queue.add(request)
-        self._queued_rows += len(rows)
+        self._queued_rows += size
         if deadline is not None:
             self._deadlines.add(deadline, self._expire)
         if self._free and not self._dispatch_scheduled:
@@ -235,10 +237,9 @@ class Batcher:
             alone = request.priority == BACKGROUND_PRIORITY
             if alone and segments:
                 break
-            segment = request.take(most - size)
-            request.taken_at = now
+            segment = request.take(most - size, now)
             segments.append(segment)
-            size += segment.size
+            size += segment.stop - segment.start
             if segment.stop == len(request.rows):
                 queue.remove(request)
             if alone:

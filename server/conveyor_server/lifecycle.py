@@ -7,7 +7,14 @@ import logging
 import os
 
 from conveyor_server.memory import require_memory
-from conveyor_server.running import configure_logging, exit_now_if_a_run_hangs, run_in_loop, until
+from conveyor_server.running import (
+    configure_logging,
+    exit_now_if_a_run_hangs,
+    prefer_throughput,
+    run_in_loop,
+    settle_collector,
+    until,
+)
 from conveyor_server.settings import ServerSettings
 from conveyor_server.signals import StopRequests, stop_requests
 
@@ -21,6 +28,8 @@ def serve(settings: ServerSettings) -> int:
     configure_logging(settings.log_level, settings.log_format)
     log.info("configuration %s", settings.in_words())
     require_memory()
+    if settings.cpu_scheduling == "batch":
+        prefer_throughput()
     code = run_in_loop(run(settings))
     exit_now_if_a_run_hangs(code)
     return code
@@ -61,6 +70,7 @@ async def live(settings: ServerSettings, stop: StopRequests) -> int:
     from conveyor_server.workers.start import announce
 
     provider = await asyncio.to_thread(choose_provider, settings.device, device_options(settings, 0))
+    settle_collector()
     server = Server(settings, provider, GrpcioEngine)
 
     async def begin() -> None:

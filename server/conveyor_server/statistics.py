@@ -56,14 +56,6 @@ class Spread:
     compute: Histogram = field(default_factory=lambda: Histogram(SECONDS))
     batch_rows: Histogram = field(default_factory=lambda: Histogram(ROWS))
 
-    def add_answered(self, requests: Sequence[PendingRequest], now: float) -> None:
-        """Observes requests that are all answered at once; `now` in their own clock."""
-        request_seconds, queue, preprocess = self.request.observe, self.queue.observe, self.preprocess.observe
-        for request in requests:
-            request_seconds(now - request.arrived_at)
-            queue(request.taken_at - request.submitted_at)
-            preprocess(request.submitted_at - request.arrived_at)
-
     def include(self, other: Spread) -> None:
         """Counts what another has counted."""
         for name in ("request", "queue", "preprocess", "compute", "batch_rows"):
@@ -95,23 +87,23 @@ class Statistics:
 
     def add_answered(self, requests: Sequence[PendingRequest], compute_seconds: float, now: float) -> None:
         """Counts requests that are all answered at once, by the same run of the model; `now` in their own clock."""
-        total = waited = prepared = 0.0
-        for request in requests:
-            total += now - request.arrived_at
-            waited += request.taken_at - request.submitted_at
-            prepared += request.submitted_at - request.arrived_at
-            self.rows += len(request.rows)
+        totals = [now - request.arrived_at for request in requests]
+        waits = [request.taken_at - request.submitted_at for request in requests]
+        prepared = [request.submitted_at - request.arrived_at for request in requests]
         count = len(requests)
-        computed = count * compute_seconds
+        total, waited, preparing, computed = sum(totals), sum(waits), sum(prepared), count * compute_seconds
+        self.rows += sum(len(request.rows) for request in requests)
         self.last_inference = time.time()
         self.success.add(total, count)
         self.queue.add(waited, count)
-        self.compute_input.add(prepared, count)
+        self.compute_input.add(preparing, count)
         self.compute_infer.add(computed, count)
         # What is left: joining the batch, changing threads, cutting the output.
-        self.compute_output.add(max(0.0, total - waited - prepared - computed), count)
+        self.compute_output.add(max(0.0, total - waited - preparing - computed), count)
         if self.spread is not None:
-            self.spread.add_answered(requests, now)
+            self.spread.request.observe_all(totals)
+            self.spread.queue.observe_all(waits)
+            self.spread.preprocess.observe_all(prepared)
 
     def add_failure(self, seconds: float, error: BaseException) -> None:
         """Counts a request that was refused or failed."""

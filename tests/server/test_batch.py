@@ -36,7 +36,7 @@ def test_every_row_comes_back_to_its_own_request_in_order(
         segments: list[Segment] = []
         room = limit
         while room and queue:
-            segments.append(queue[0].take(room))
+            segments.append(queue[0].take(room, 0.0))
             room -= segments[-1].size
             if not queue[0].waiting:
                 queue.pop(0)
@@ -62,7 +62,7 @@ def test_every_row_comes_back_to_its_own_request_in_order(
 
 def test_an_output_with_another_row_count_is_refused(loop: asyncio.AbstractEventLoop) -> None:
     request = pending(loop, 0, 3)
-    batch = Batch(segments=[request.take(3)], size=3)
+    batch = Batch(segments=[request.take(3, 0.0)], size=3)
     with pytest.raises(ValueError, match="3 rows gave 2"):
         batch.split(np.zeros((2, 1)))
 

@@ -22,6 +22,7 @@ from conveyor_server.inference.lookup import find_model
 from conveyor_server.inference.outputs import read_wanted, write_answer
 from conveyor_server.inference.parameters import FINAL_RESPONSE, read_parameters
 from conveyor_server.inference.shared_memory import SharedMemory
+from conveyor_server.inference.shortcut import InferShortcut
 from conveyor_server.inference.usual import UsualRequest
 from conveyor_server.model import Model
 from conveyor_server.overseer import Overseer
@@ -60,6 +61,7 @@ class InferenceHandlers:
         self._memory = memory
         self._max_stream_in_flight = max_stream_in_flight
         self._usual = PerModel(UsualRequest)
+        self.shortcut = InferShortcut(repository, overseer, gate, self._usual)
 
     async def model_infer(self, request: pb.ModelInferRequest, context: CallContext) -> SerializedResponse:
         """One request, one answer."""
@@ -119,7 +121,11 @@ class InferenceHandlers:
         usual_rows = usual.rows_of(request)
         if usual_rows is not None:
             outcome = await model.run(usual_rows, context.deadline, arrived)
-            return usual.answer(request.id, outcome.output)
+            answer = usual.answer(outcome.output)
+            if request.id:
+                # The fields of a message may come in any order.
+                answer += pb.ModelInferResponse(id=request.id).SerializeToString()
+            return SerializedResponse(answer)
         parameters = read_parameters(request.parameters)
         wanted = read_wanted(request, model)
         inputs = read_inputs(request, model, self._memory)

@@ -72,7 +72,13 @@ class GRPCInferenceService:
             "ModelMetadata": _unary(self.model_metadata, pb.ModelMetadataRequest),
             "ModelConfig": _unary(self.model_config, pb.ModelConfigRequest),
             "ModelStatistics": _unary(self.model_statistics, pb.ModelStatisticsRequest, Group.METRICS),
-            "ModelInfer": _unary(self._inference.model_infer, pb.ModelInferRequest),
+            "ModelInfer": UnaryMethod(
+                handler=self._inference.model_infer,
+                request_type=pb.ModelInferRequest,
+                codes=INFERENCE_CODES,
+                group=Group.INFERENCE,
+                shortcut=self._inference.shortcut,
+            ),
             "ModelStreamInfer": StreamMethod(
                 handler=self._inference.model_stream_infer,
                 request_type=pb.ModelInferRequest,

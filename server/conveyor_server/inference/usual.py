@@ -10,7 +10,6 @@ import math
 import numpy as np
 
 from conveyor_server.batch import Rows
-from conveyor_server.calls import SerializedResponse
 from conveyor_server.datatypes import BYTES
 from conveyor_server.inference import inference_pb2 as pb
 from conveyor_server.model import Model
@@ -29,8 +28,8 @@ class UsualRequest:
             and BYTES not in (self._input.datatype, self._output.datatype)
         )
         self._input_name, self._datatype_name = self._input.name, self._input.datatype.name
-        self._dtype, self._row_shape = self._input.datatype.dtype, list(self._input.shape)
-        self._row_bytes = math.prod(self._row_shape) * self._dtype.itemsize
+        self.dtype, self._row_shape = self._input.datatype.dtype, list(self._input.shape)
+        self._row_bytes = math.prod(self._row_shape) * self.dtype.itemsize
         self._max_rows = signature.max_batch_size
         self._starts: dict[tuple[int, ...], bytes] = {}
 
@@ -47,18 +46,14 @@ class UsualRequest:
         shape = tensor.shape[:]
         if shape[1:] != self._row_shape or not 0 < shape[0] <= self._max_rows or len(raw) != shape[0] * self._row_bytes:
             return None
-        return np.ndarray(shape, self._dtype, raw)
+        return np.ndarray(shape, self.dtype, raw)
 
-    def answer(self, request_id: str, output: Rows) -> SerializedResponse:
-        """The output's own bytes, behind everything that is equal in all answers of its shape."""
+    def answer(self, output: Rows) -> bytes:
+        """The bytes of an answer: the output's own, behind everything that is equal in all answers of its shape."""
         start = self._starts.get(output.shape)
         if start is None:
             start = self._starts[output.shape] = self._start_of(output)
-        wire = start + output.tobytes()
-        if request_id:
-            # The fields of a message may come in any order.
-            wire += pb.ModelInferResponse(id=request_id).SerializeToString()
-        return SerializedResponse(wire)
+        return start + output.tobytes()
 
     def _start_of(self, output: Rows) -> bytes:
         response = pb.ModelInferResponse(model_name=self._model.name, model_version=self._model.version_text)

@@ -31,6 +31,13 @@ class Histogram:
         self.counts[bisect_left(self.bounds, value)] += 1
         self.total += value
 
+    def observe_all(self, values: Sequence[float]) -> None:
+        """Counts several values."""
+        bounds, counts = self.bounds, self.counts
+        for value in values:
+            counts[bisect_left(bounds, value)] += 1
+        self.total += sum(values)
+
     def include(self, other: Histogram) -> None:
         """Counts what another of the same bounds has counted."""
         self.counts = [one + more for one, more in zip(self.counts, other.counts, strict=True)]

@@ -77,7 +77,12 @@ class _MethodWatch:
         self._log = observers.access_log
         self._tracer = observers.tracer
         self._path = path
-        self._method = replace(method, handler=_noting(method.handler)) if isinstance(method, UnaryMethod) else method
+        # Without its shortcut: what is told of a call is in its parsed request.
+        self._method = (
+            replace(method, handler=_noting(method.handler), shortcut=None)
+            if isinstance(method, UnaryMethod)
+            else method
+        )
 
     async def answer_unary(self, payload: bytes, context: CallContext) -> bytes:
         """As `calls.answer_unary`."""

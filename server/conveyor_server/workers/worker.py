@@ -12,7 +12,7 @@ from conveyor_server.candidate import Candidate
 from conveyor_server.control import load_options_for
 from conveyor_server.engines import MakeEngine
 from conveyor_server.errors import StartError
-from conveyor_server.running import configure_logging, until
+from conveyor_server.running import configure_logging, settle_collector, until
 from conveyor_server.server import Server
 from conveyor_server.settings import ServerSettings
 from conveyor_server.signals import StopRequests
@@ -107,6 +107,7 @@ class Worker:
 
         device = device_options(settings, start.number)
         provider = await asyncio.to_thread(choose_provider, settings.device, device)
+        settle_collector()
         server = Server(settings, provider, self._make_engine, self._fellows)
         self._made = server
         try:

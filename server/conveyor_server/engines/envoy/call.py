@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Final
 
@@ -23,6 +23,8 @@ Scope = dict[str, Any]
 Event = dict[str, Any]
 Receive = Callable[[], Awaitable[Event]]
 Send = Callable[[Event], Awaitable[None]]
+# Of a repeated header the last one.
+Headers = Mapping[bytes, bytes]
 
 DISCONNECT: Final = "http.disconnect"
 _REQUEST_ID: Final = REQUEST_ID_KEY.encode()
@@ -73,38 +75,25 @@ class Call:
     gone, its task is cancelled, and that leaves the `with` as the CallError that ends the call.
     """
 
-    __slots__ = (
-        "_calls",
-        "_failure",
-        "_interval",
-        "_next_question",
-        "_receive",
-        "_scope",
-        "deadline",
-        "headers",
-        "task",
-        "trailing",
-    )
+    # What few calls ever change stands here, so that a call is quickly made.
+    trailing: Sequence[tuple[str, str]] = ()
+    # Seconds of `time.monotonic()`, or None.
+    deadline: float | None = None
+    task: asyncio.Task[Any] | None = None
+    _receive: Receive | None = None
+    _failure: CallError | None = None
+    _interval = TICK
+    _next_question = 0.0
 
-    def __init__(self, scope: Scope, calls: Calls) -> None:
-        """Takes part in `calls` while it is watched. Raises CallError for a grpc-timeout that cannot be read."""
+    def __init__(self, scope: Scope, headers: Headers, calls: Calls) -> None:
+        """Takes part in `calls` while it is watched."""
         self._scope = scope
         self._calls = calls
-        # Of a repeated header the last one.
-        self.headers: Mapping[bytes, bytes] = dict(scope["headers"])
-        self.trailing: list[tuple[str, str]] = []
-        given = self.headers.get(_REQUEST_ID)
+        self.headers = headers
+        given = headers.get(_REQUEST_ID)
         if given is not None and is_request_id(request_id := given.decode("latin-1")):
             # What the caller calls its call goes back with the answer, whatever that is.
-            self.trailing.append((REQUEST_ID_KEY, request_id))
-        timeout = self.headers.get(b"grpc-timeout")
-        # Seconds of `time.monotonic()`, or None.
-        self.deadline = None if timeout is None else time.monotonic() + parse_timeout(timeout)
-        self.task: asyncio.Task[Any] | None = None
-        self._receive: Receive | None = None
-        self._failure: CallError | None = None
-        self._interval = TICK
-        self._next_question = 0.0
+            self.trailing = ((REQUEST_ID_KEY, request_id),)
 
     @property
     def peer(self) -> str:
@@ -123,7 +112,7 @@ class Call:
 
     def add_trailing_metadata(self, key: str, value: str) -> None:
         """Adds a pair to the trailing metadata."""
-        self.trailing.append((key, value))
+        self.trailing = (*self.trailing, (key, value))
 
     def see(self, event: asyncio.Future[Event]) -> None:
         """Takes note of an event of `receive` that the handler does not wait for: ends the call if it is the last."""
@@ -153,6 +142,10 @@ class Call:
             asyncio.ensure_future(self._receive()).add_done_callback(self.see)
 
     def __enter__(self) -> None:
+        """Raises CallError for a grpc-timeout that cannot be read."""
+        timeout = self.headers.get(b"grpc-timeout")
+        if timeout is not None:
+            self.deadline = time.monotonic() + parse_timeout(timeout)
         self.task = asyncio.current_task()
         self._calls.add(self)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Final
 
 from conveyor_server.calls import CallError
@@ -20,8 +21,30 @@ _OK: Final[Event] = {"type": "http.response.trailers", "headers": trailers_of(Co
 Pairs = Sequence[tuple[str, str]]
 
 
-class Response:
-    """Answers of `max_bytes` at most each. Of several `send`s only the last is awaited: the others are done at once."""
+async def answer(send: Send, message: bytes, trailing: Pairs) -> None:
+    """The only answer of a call, and its end. Of several `send`s only the last is awaited: the others work at once."""
+    send(_START)
+    send({"type": "http.response.body", "body": frame(message), "more_body": False})
+    await _last(send, _trailers(trailing))
+
+
+async def fail(send: Send, failure: CallError, trailing: Pairs = ()) -> None:
+    """The end of a call that failed before anything was sent: headers and nothing else, because only then does a
+    client's own retry policy apply."""
+    headers = trailers_of(failure.code, failure.message, (*trailing, *failure.trailing_metadata))
+    send({"type": "http.response.start", "status": 200, "headers": [*_HEADERS, *headers]})
+    await _last(send, _NO_MORE)
+
+
+def check_size(message: bytes, max_bytes: int) -> None:
+    """Raises CallError for an answer that is too large."""
+    if len(message) > max_bytes:
+        text = f"the answer of {len(message)} bytes is over the limit of {max_bytes} bytes"
+        raise CallError(Code.RESOURCE_EXHAUSTED, text)
+
+
+class StreamResponse:
+    """Any number of answers, of `max_bytes` at most each."""
 
     __slots__ = ("_max_bytes", "_send", "_started")
 
@@ -30,16 +53,9 @@ class Response:
         self._max_bytes = max_bytes
         self._started = False
 
-    async def answer(self, message: bytes, trailing: Pairs) -> None:
-        """The only answer, and the end of the call. Raises CallError when it is too large."""
-        self._check_size(message)
-        self._start()
-        self._send({"type": "http.response.body", "body": frame(message), "more_body": False})
-        await self._finish(_trailers(trailing))
-
     async def write(self, message: bytes) -> None:
         """One of several answers; returns when there is room for the next. Raises CallError."""
-        self._check_size(message)
+        check_size(message, self._max_bytes)
         self._start()
         event = {"type": "http.response.body", "body": frame(message), "more_body": True}
         try:
@@ -52,36 +68,27 @@ class Response:
         """The end of a call whose answers are all written."""
         self._start()
         self._send(_NO_MORE)
-        await self._finish(_trailers(trailing))
+        await _last(self._send, _trailers(trailing))
 
     async def fail(self, failure: CallError, trailing: Pairs) -> None:
         """The end of a call that failed."""
+        if not self._started:
+            await fail(self._send, failure, trailing)
+            return
         headers = trailers_of(failure.code, failure.message, (*trailing, *failure.trailing_metadata))
-        if self._started:
-            self._send(_NO_MORE)
-            await self._finish({"type": "http.response.trailers", "headers": headers})
-        else:
-            # Headers and nothing else: only then does a client's own retry policy apply.
-            self._started = True
-            self._send({"type": "http.response.start", "status": 200, "headers": [*_HEADERS, *headers]})
-            await self._finish(_NO_MORE)
+        self._send(_NO_MORE)
+        await _last(self._send, {"type": "http.response.trailers", "headers": headers})
 
     def _start(self) -> None:
         if not self._started:
             self._started = True
             self._send(_START)
 
-    async def _finish(self, last: Event) -> None:
-        try:
-            await self._send(last)
-        except OSError:
-            # The caller has gone: nobody is left to tell.
-            return
 
-    def _check_size(self, message: bytes) -> None:
-        if len(message) > self._max_bytes:
-            text = f"the answer of {len(message)} bytes is over the limit of {self._max_bytes} bytes"
-            raise CallError(Code.RESOURCE_EXHAUSTED, text)
+async def _last(send: Send, event: Event) -> None:
+    # Whose caller has gone has nobody left to be told.
+    with suppress(OSError):
+        await send(event)
 
 
 def _trailers(trailing: Pairs) -> Event:
