@@ -88,13 +88,13 @@ def batches(plan: Plan, addresses: dict[str, str], files: dict[str, Path], serve
         for name, model in ((float32, FLOAT_MODEL), (uint8, MODEL))
     ]
     for engine, address in addresses.items():
-        for name, workload, alone in (
+        for name, workload, beside in (
             ("ModelInfer, float32", infer(address, FLOAT_MODEL, _BATCH), float32),
             ("ModelInfer, uint8", infer(address, MODEL, _BATCH), uint8),
             ("Classify, raw pixels", classify(address, "raw", _BATCH), uint8),
         ):
             target = Target(name=f"{engine}: {name}", workload=workload)
-            entries.append(_entry(plan, target, _BATCH_IN_FLIGHT, (alone,), _BATCH))
+            entries.append(_entry(plan, target, _BATCH_IN_FLIGHT, (beside,), _BATCH))
     note = "ONNX Runtime alone: one process without a server, one thread, the same core, batches of the same size."
     return take_turns(plan, f"{_BATCH} images a request, {_BATCH_IN_FLIGHT} in flight", note, entries)
 

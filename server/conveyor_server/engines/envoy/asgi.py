@@ -18,7 +18,7 @@ from conveyor_server.calls import (
 )
 from conveyor_server.engines.envoy.call import DISCONNECT, Call, Calls, Headers, Receive, Scope, Send
 from conveyor_server.engines.envoy.framing import FrameReader, read_whole
-from conveyor_server.engines.envoy.request import RequestBody, messages, only_message
+from conveyor_server.engines.envoy.request import RequestBody, messages, rest_of_body
 from conveyor_server.engines.envoy.response import StreamResponse, answer, check_size, fail
 from conveyor_server.errors import StartError
 from conveyor_server.listening import Listening
@@ -97,14 +97,11 @@ class AsgiEngine:
         call = Call(scope, headers, self._calls)
         try:
             with call:
-                encoding = headers.get(b"grpc-encoding")
+                body = first["body"]
                 if first.get("more_body", False):
-                    frames = FrameReader(encoding, self._max_bytes)
-                    frames.feed(first["body"])
-                    message = await only_message(RequestBody(receive, call), frames)
-                else:
-                    message = read_whole(first["body"], encoding, self._max_bytes)
-                    call.request_complete(receive)
+                    body = await rest_of_body(body, receive, self._max_bytes)
+                message = read_whole(body, headers.get(b"grpc-encoding"), self._max_bytes)
+                call.request_complete(receive)
                 message = await answer_unary(method, message, call)
                 check_size(message, self._max_bytes)
         except CallError as failure:
@@ -122,10 +119,9 @@ class AsgiEngine:
                 async with aclosing(answer_stream(method, requests, call)) as answers:
                     async for message in answers:
                         await response.write(message)
+                await response.end(call.trailing)
         except CallError as failure:
             await response.fail(failure, call.trailing)
-        else:
-            await response.end(call.trailing)
 
 
 async def _until_open(host: str, port: int) -> None:

@@ -10,6 +10,7 @@ from conveyor_server.calls import CallError
 from conveyor_server.statuses import Code
 
 _PREFIX: Final = struct.Struct(">BI")
+PREFIX_BYTES: Final = _PREFIX.size
 # Both are read by the same function of zlib, which looks at the first bytes.
 ENCODINGS: Final = (b"gzip", b"deflate")
 _ANY_ZLIB_HEADER: Final = 32 + zlib.MAX_WBITS
@@ -79,6 +80,11 @@ def read_whole(body: bytes, encoding: bytes | None, max_bytes: int) -> bytes:
         raise CallError(Code.UNIMPLEMENTED, "the request holds several messages; this method takes exactly one")
     reader.check_end()
     return message
+
+
+def length_of(body: bytes | bytearray) -> int:
+    """The length in bytes that the first message of a body says of itself."""
+    return int.from_bytes(body[1:PREFIX_BYTES])
 
 
 def decompress(message: bytes, max_bytes: int) -> bytes:

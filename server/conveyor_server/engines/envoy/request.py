@@ -1,14 +1,12 @@
-"""The requests of a stream, out of ASGI's events. Who does not read is not read from, up to the windows of HTTP/2."""
+"""The requests of a call, out of ASGI's events. Who does not read is not read from, up to the windows of HTTP/2."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
 
-from conveyor_server.calls import CallError
 from conveyor_server.engines.envoy.call import DISCONNECT, Call, Event, Receive, caller_gone
-from conveyor_server.engines.envoy.framing import FrameReader
-from conveyor_server.statuses import Code
+from conveyor_server.engines.envoy.framing import PREFIX_BYTES, FrameReader, length_of, too_large
 
 
 class RequestBody:
@@ -49,13 +47,19 @@ async def messages(body: RequestBody, frames: FrameReader) -> AsyncGenerator[byt
     frames.check_end()
 
 
-async def only_message(body: RequestBody, frames: FrameReader) -> bytes:
-    """The message of a request that must hold exactly one. Raises CallError when it does not."""
-    only: bytes | None = None
-    async for message in messages(body, frames):
-        if only is not None:
-            raise CallError(Code.UNIMPLEMENTED, "the request holds several messages; this method takes exactly one")
-        only = message
-    if only is None:
-        raise CallError(Code.UNIMPLEMENTED, "the request holds no message; this method takes exactly one")
-    return only
+async def rest_of_body(start: bytes, receive: Receive, max_bytes: int) -> bytes:
+    """The whole body of a request that must hold one message. Raises CallError when it is too large, or its caller
+    goes before it is complete."""
+    body = bytearray(start)
+    more = True
+    while more:
+        length = max(length_of(body), len(body) - PREFIX_BYTES)
+        if length > max_bytes:
+            raise too_large(length, max_bytes)
+        # Shielded: Envoy's side would stumble over a future that was cancelled before it is filled in.
+        event = await asyncio.shield(receive())
+        if event["type"] == DISCONNECT:
+            raise caller_gone()
+        body += event.get("body", b"")
+        more = event.get("more_body", False)
+    return bytes(body)

@@ -18,6 +18,9 @@ _START: Final[Event] = {"type": "http.response.start", "status": 200, "headers":
 _NO_MORE: Final[Event] = {"type": "http.response.body", "body": b"", "more_body": False}
 _OK: Final[Event] = {"type": "http.response.trailers", "headers": trailers_of(Code.OK, "", ())}
 
+# Bytes of answers that wait for Envoy to take the ones before; then their stream waits too.
+MAX_WAITING: Final = 64 * 1024
+
 Pairs = Sequence[tuple[str, str]]
 
 
@@ -44,29 +47,36 @@ def check_size(message: bytes, max_bytes: int) -> None:
 
 
 class StreamResponse:
-    """Any number of answers, of `max_bytes` at most each."""
+    """Any number of answers, of `max_bytes` at most each.
 
-    __slots__ = ("_max_bytes", "_send", "_started")
+    Each piece that Envoy is given takes a round to its thread and back, so answers that come meanwhile wait for it
+    together and go out as the next piece.
+    """
+
+    __slots__ = ("_max_bytes", "_send", "_sending", "_started", "_waiting")
 
     def __init__(self, send: Send, max_bytes: int) -> None:
         self._send = send
         self._max_bytes = max_bytes
         self._started = False
+        self._waiting = bytearray()
+        self._sending: asyncio.Future[None] | None = None
 
     async def write(self, message: bytes) -> None:
         """One of several answers; returns when there is room for the next. Raises CallError."""
         check_size(message, self._max_bytes)
         self._start()
-        event = {"type": "http.response.body", "body": frame(message), "more_body": True}
-        try:
-            # Shielded: Envoy's side would stumble over a future that was cancelled before it is filled in.
-            await asyncio.shield(self._send(event))
-        except OSError:
-            raise caller_gone() from None
+        self._waiting += frame(message)
+        if self._sending is None:
+            self._send_waiting()
+        while self._sending is not None and len(self._waiting) >= MAX_WAITING:
+            await self._sent()
 
     async def end(self, trailing: Pairs) -> None:
-        """The end of a call whose answers are all written."""
+        """The end of a call whose answers are all written. Raises CallError."""
         self._start()
+        while self._sending is not None:
+            await self._sent()
         self._send(_NO_MORE)
         await _last(self._send, _trailers(trailing))
 
@@ -76,13 +86,36 @@ class StreamResponse:
             await fail(self._send, failure, trailing)
             return
         headers = trailers_of(failure.code, failure.message, (*trailing, *failure.trailing_metadata))
-        self._send(_NO_MORE)
+        self._send({"type": "http.response.body", "body": bytes(self._waiting), "more_body": False})
         await _last(self._send, {"type": "http.response.trailers", "headers": headers})
 
     def _start(self) -> None:
         if not self._started:
             self._started = True
             self._send(_START)
+
+    def _send_waiting(self) -> None:
+        event = {"type": "http.response.body", "body": bytes(self._waiting), "more_body": True}
+        self._waiting.clear()
+        self._sending = asyncio.ensure_future(self._send(event))
+        self._sending.add_done_callback(self._note_sent)
+
+    def _note_sent(self, sending: asyncio.Future[None]) -> None:
+        if sending.cancelled() or sending.exception() is not None:
+            # Left as it is, for whoever writes next.
+            return
+        self._sending = None
+        if self._waiting:
+            self._send_waiting()
+
+    async def _sent(self) -> None:
+        """Waits for the piece that is on its way. Raises CallError when its caller has gone."""
+        assert self._sending is not None
+        try:
+            # Shielded: Envoy's side would stumble over a future that was cancelled before it is filled in.
+            await asyncio.shield(self._sending)
+        except OSError:
+            raise caller_gone() from None
 
 
 async def _last(send: Send, event: Event) -> None:
