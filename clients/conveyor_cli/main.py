@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 from conveyor_client.errors import ConveyorClientError
 from conveyor_client.version import __version__
 from conveyor_contract.errors import ConveyorError, UsageError
+from conveyor_server.importing import collector_paused
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -108,9 +109,10 @@ def _dispatch(arguments: list[str]) -> int:
 
 def _run(name: str, arguments: list[str]) -> int:
     try:
-        module: CommandModule = importlib.import_module(f"conveyor_cli.commands.{name}")
-        # Needs the [cli] extra, as the command's module may need its own.
-        from conveyor_cli.parsing import parse_settings
+        with collector_paused():
+            module: CommandModule = importlib.import_module(f"conveyor_cli.commands.{name}")
+            # Needs the [cli] extra, as the command's module may need its own.
+            from conveyor_cli.parsing import parse_settings
 
         settings = parse_settings(name, module.Settings, arguments, summary=module.SUMMARY, example=module.EXAMPLE)
         return EXIT_OK if settings is None else (module.run(settings) or EXIT_OK)

@@ -21,6 +21,7 @@ from conveyor_server.gate import Gate
 from conveyor_server.health import SERVICE as HEALTH_SERVICE
 from conveyor_server.health import Health
 from conveyor_server.image_formats import formats_of
+from conveyor_server.importing import collector_paused
 from conveyor_server.inference import SERVICE as INFERENCE_SERVICE
 from conveyor_server.inference import inference_pb2
 from conveyor_server.inference.infer import InferenceHandlers
@@ -221,10 +222,11 @@ class Server:
             raise StartError("the models that the other workers serve cannot be loaded; the log above says why.")
 
     def _make_http(self) -> HttpPort:
-        # Only here: without HTTP nobody waits for what it needs.
-        from conveyor_server.http.app import make_app
-        from conveyor_server.http.port import HttpPort
-        from conveyor_server.http.services import HttpServices
+        with collector_paused():
+            # Only here: without HTTP nobody waits for what it needs.
+            from conveyor_server.http.app import make_app
+            from conveyor_server.http.port import HttpPort
+            from conveyor_server.http.services import HttpServices
 
         settings = self._settings
         services = HttpServices(

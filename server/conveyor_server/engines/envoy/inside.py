@@ -11,13 +11,16 @@ import signal
 from pathlib import Path
 from typing import Any, Final
 
-from conveyor_server.calls import MethodTable
-from conveyor_server.engines.envoy import admin
-from conveyor_server.engines.envoy.asgi import AsgiEngine
-from conveyor_server.engines.envoy.call import Receive, Scope, Send
-from conveyor_server.listening import Listening
-from conveyor_server.workers.link import open_inherited_link
-from conveyor_server.workers.worker import Worker
+from conveyor_server.importing import collector_paused
+
+with collector_paused():
+    from conveyor_server.calls import MethodTable
+    from conveyor_server.engines.envoy import admin
+    from conveyor_server.engines.envoy.asgi import AsgiEngine
+    from conveyor_server.engines.envoy.call import Receive, Scope, Send
+    from conveyor_server.listening import Listening
+    from conveyor_server.workers.link import open_inherited_link
+    from conveyor_server.workers.worker import Worker
 
 # Where ASGI keeps what its calls share.
 ENGINE: Final = "engine"
