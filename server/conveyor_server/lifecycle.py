@@ -69,6 +69,7 @@ async def live(settings: ServerSettings, stop: StopRequests) -> int:
     async def begin() -> None:
         await server.start()
         announce(await server.load(), settings)
+        await server.until_open()
         await server.poll()
 
     try:

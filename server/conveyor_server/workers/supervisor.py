@@ -11,7 +11,7 @@ from typing import Final, Protocol
 
 from conveyor_contract.errors import ConveyorError
 from conveyor_server.errors import StartError
-from conveyor_server.listening import HTTP_ADVICE, Listening, grpc_listening, hold_port
+from conveyor_server.listening import HTTP_ADVICE, Listening, grpc_listening, hold_port, is_one_port
 from conveyor_server.polling import Poller
 from conveyor_server.settings import ServerSettings
 from conveyor_server.signals import StopRequests
@@ -69,7 +69,7 @@ async def supervise(settings: ServerSettings, launcher: Launcher, stop: StopRequ
     with ExitStack() as ports:
         port = ports.enter_context(hold_port(settings.host, settings.port)).getsockname()[1]
         http_port = settings.http_port
-        if settings.http:
+        if settings.http and not is_one_port(settings):
             held = ports.enter_context(hold_port(settings.http_host or settings.host, http_port, HTTP_ADVICE))
             http_port = held.getsockname()[1]
         known = settings.model_copy(update={"port": port, "http_port": http_port})

@@ -131,6 +131,7 @@ class Worker:
             await server.start()
         self._link.tell(Kind.READY, **asdict(report))
         self._server.set_result(server)
+        await server.until_open()
 
     async def _prepare(self, server: Server, body: Body) -> Body:
         name = body["name"]

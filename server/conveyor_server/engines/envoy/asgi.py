@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import aclosing, suppress
 from typing import Final
 
@@ -16,6 +16,8 @@ from conveyor_server.calls import (
     answer_stream,
     answer_unary,
 )
+from conveyor_server.engines import HttpApplication
+from conveyor_server.engines.envoy import plain_http
 from conveyor_server.engines.envoy.call import DISCONNECT, Call, Calls, Receive, Scope, Send
 from conveyor_server.engines.envoy.framing import FrameReader, read_whole
 from conveyor_server.engines.envoy.request import RequestBody, messages, only_message
@@ -52,6 +54,12 @@ class AsgiEngine:
         self._listening = listening
         self._max_bytes = listening.max_message_bytes
         self._calls = Calls()
+        # What is not gRPC goes here; without it, it is refused.
+        self._http: HttpApplication | None = None
+
+    def answer_http(self, application: HttpApplication) -> None:
+        """Has requests that are not gRPC answered by this."""
+        self._http = application
 
     async def start(self) -> int:
         """Lets Envoy open the port, and returns it. Raises StartError when that takes too long."""
@@ -82,10 +90,13 @@ class AsgiEngine:
         try:
             call = Call(scope, self._calls)
         except CallError as failure:
-            await response.fail(failure, ())
+            if _is_grpc(dict(scope["headers"])):
+                await response.fail(failure, ())
+            else:
+                await self._answer_http(scope, receive, send)
             return
-        if not call.headers.get(b"content-type", b"").startswith(GRPC):
-            await _refuse(send)
+        if not _is_grpc(call.headers):
+            await self._answer_http(scope, receive, send)
             return
         method = self._methods.get(scope["path"])
         try:
@@ -97,6 +108,12 @@ class AsgiEngine:
                 raise CallError(Code.UNIMPLEMENTED, f"this server has no method {scope['path']}")
         except CallError as failure:
             await response.fail(failure, call.trailing)
+
+    async def _answer_http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._http is None:
+            await _refuse(send)
+        else:
+            await plain_http.answer(self._http, scope, receive, send)
 
     async def _unary(self, method: UnaryMethod, call: Call, receive: Receive, response: Response) -> None:
         # Nearly always the whole request: so it is read here, and the machinery for the other case is left out.
@@ -123,6 +140,10 @@ class AsgiEngine:
                 async for answer in answers:
                     await response.write(answer)
         await response.end(call.trailing)
+
+
+def _is_grpc(headers: Mapping[bytes, bytes]) -> bool:
+    return headers.get(b"content-type", b"").startswith(GRPC)
 
 
 async def _until_open(host: str, port: int) -> None:
