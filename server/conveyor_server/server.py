@@ -7,6 +7,7 @@ import logging
 from collections.abc import Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from conveyor_server.calls import MethodTable
 from conveyor_server.control import LocalControl, load_options_for
@@ -46,7 +47,6 @@ from conveyor_server.repository import Repository
 from conveyor_server.service import SERVICE as CLASSIFIER_SERVICE
 from conveyor_server.service import ClassifierService, ServiceLimits
 from conveyor_server.session import SessionOptions
-from conveyor_server.settings import ServerSettings
 from conveyor_server.tracing.observing import Observing
 from conveyor_server.traffic.admin import SERVICE as ADMIN_SERVICE
 from conveyor_server.traffic.state import TrafficState
@@ -54,6 +54,9 @@ from conveyor_server.version_policy import only_versions, parse_policy
 from conveyor_server.watchdog import Watchdog
 from conveyor_server.workers.fellows import Fellows
 from conveyor_server.workers.start import Pin, Report
+
+if TYPE_CHECKING:
+    from conveyor_server.settings import ServerSettings
 
 log = logging.getLogger(__name__)
 

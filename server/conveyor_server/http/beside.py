@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from importlib import import_module
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from conveyor_server.engines import Engine, HttpApplication
 from conveyor_server.http.engine_port import EnginePort
@@ -14,7 +14,9 @@ from conveyor_server.http.own_port import OwnPort
 from conveyor_server.http.services import HttpServices
 from conveyor_server.importing import collector_paused
 from conveyor_server.listening import http_listening, is_one_port
-from conveyor_server.settings import ServerSettings
+
+if TYPE_CHECKING:
+    from conveyor_server.settings import ServerSettings
 
 # Seconds that the models have for themselves: the imports of the application would only slow them down.
 MODELS_FIRST_SECONDS: Final = 0.25

@@ -19,6 +19,7 @@ from conveyor_server.traffic.configured import initial_states
 from conveyor_server.traffic.guard import Guard
 from conveyor_server.workers.coordinator import Coordinator
 from conveyor_server.workers.link import Body, Kind, Link, Message
+from conveyor_server.workers.settings_text import text_of_settings
 from conveyor_server.workers.start import Report, announce
 
 log = logging.getLogger(__name__)
@@ -160,8 +161,8 @@ class Supervisor:
         stopper = asyncio.create_task(self._pass_stops_on(process, life))
         beginning = asyncio.create_task(_kill_unless_begun(process, life, BEGIN_SECONDS))
         try:
-            settings_json = self._settings.model_dump_json()
-            await self._coordinator.join(link, number, settings_json, late=self._is_complete)
+            settings_text = text_of_settings(self._settings)
+            await self._coordinator.join(link, number, settings_text, late=self._is_complete)
             await over.wait()
             if life.exit_code is not None:
                 await process.flush()
