@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from typing import Final
 
 from conveyor_server.calls import (
@@ -44,10 +44,10 @@ class AsgiEngine:
         self,
         methods: MethodTable,
         listening: Listening,
-        open_port: Callable[[], None],
+        open_port: Callable[[], Awaitable[None]],
         send_away: Callable[[], Awaitable[None]],
     ) -> None:
-        """`open_port` lets Envoy open the port, which takes it a moment; `send_away` is Envoy's part of that."""
+        """`open_port` lets Envoy open the port, and waits until it is; `send_away` is Envoy's part of that."""
         self._methods = methods
         self._open_port = open_port
         self._send_away = send_away
@@ -63,11 +63,10 @@ class AsgiEngine:
 
     async def start(self) -> int:
         """Lets Envoy open the port, and returns it. Raises StartError when that takes too long."""
-        self._open_port()
         host, port = self._listening.host, self._listening.port
         try:
             async with asyncio.timeout(OPEN_SECONDS):
-                await _until_open(host, port)
+                await self._open_port()
         except TimeoutError:
             raise StartError(f"Envoy did not open {host}, port {port}, within {OPEN_SECONDS:.0f} seconds.") from None
         return port
@@ -144,15 +143,6 @@ class AsgiEngine:
 
 def _is_grpc(headers: Mapping[bytes, bytes]) -> bool:
     return headers.get(b"content-type", b"").startswith(GRPC)
-
-
-async def _until_open(host: str, port: int) -> None:
-    while True:
-        with suppress(OSError):
-            _, writer = await asyncio.open_connection(host, port)
-            writer.close()
-            return
-        await asyncio.sleep(0.005)
 
 
 async def _refuse(send: Send) -> None:
