@@ -5,6 +5,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ import pytest
 
 from conveyor_contract.preprocessing import encode_png
 from tests.server.envoy.asking import ROWS, is_right, request, right_labels
+from tests.server.envoy.test_able import WITHOUT_PYVOY
 from tests.server.http.asking import ask
 from tests.server.ports import one_port
 from tests.server.process import START_SECONDS, ServerProcess, running
@@ -162,3 +164,12 @@ def test_grpcio_refuses_with_what_to_do(models: Path, workers: int) -> None:
         f"error: gRPC and HTTP on one port, {port}, need the engine envoy; give HTTP another with --http-port, or "
         "leave it out with --no-http."
     )
+
+
+def test_where_envoy_cannot_run_auto_says_that_too(models: Path) -> None:
+    port = one_port()[-1]
+    command = [sys.executable, "-c", WITHOUT_PYVOY, "serve", str(models), "--port", port, "--http-port", port]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert "serving with the engine grpcio: the engine envoy cannot be used" in done.stderr
+    assert f"error: gRPC and HTTP on one port, {port}, need the engine envoy" in done.stderr

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from typing import Final
 
@@ -89,12 +89,12 @@ class AsgiEngine:
         try:
             call = Call(scope, self._calls)
         except CallError as failure:
-            if _is_grpc(dict(scope["headers"])):
+            if dict(scope["headers"]).get(b"content-type", b"").startswith(GRPC):
                 await response.fail(failure, ())
             else:
                 await self._answer_http(scope, receive, send)
             return
-        if not _is_grpc(call.headers):
+        if not call.headers.get(b"content-type", b"").startswith(GRPC):
             await self._answer_http(scope, receive, send)
             return
         method = self._methods.get(scope["path"])
@@ -139,10 +139,6 @@ class AsgiEngine:
                 async for answer in answers:
                     await response.write(answer)
         await response.end(call.trailing)
-
-
-def _is_grpc(headers: Mapping[bytes, bytes]) -> bool:
-    return headers.get(b"content-type", b"").startswith(GRPC)
 
 
 async def _refuse(send: Send) -> None:
