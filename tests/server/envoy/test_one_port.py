@@ -18,7 +18,7 @@ from conveyor_contract.preprocessing import encode_png
 from tests.server.envoy.asking import ROWS, is_right, request, right_labels
 from tests.server.envoy.test_able import WITHOUT_PYVOY
 from tests.server.http.asking import ask
-from tests.server.ports import one_port
+from tests.server.ports import free_port, one_port
 from tests.server.process import START_SECONDS, ServerProcess, running
 from tests.server.rest.asking import get, post
 from tests.server.test_lifecycle import error_of, serve
@@ -157,7 +157,7 @@ def test_a_draining_server_says_so_first_and_answers_what_it_accepted(models: Pa
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_grpcio_refuses_with_what_to_do(models: Path, workers: int) -> None:
-    port = one_port()[-1]
+    port = free_port()
     result = serve(models, "--engine", "grpcio", "--port", port, "--http-port", port, "--workers", workers)
     assert result.returncode == 1
     assert error_of(result) == (
@@ -167,7 +167,7 @@ def test_grpcio_refuses_with_what_to_do(models: Path, workers: int) -> None:
 
 
 def test_where_envoy_cannot_run_auto_says_that_too(models: Path) -> None:
-    port = one_port()[-1]
+    port = free_port()
     command = [sys.executable, "-c", WITHOUT_PYVOY, "serve", str(models), "--port", port, "--http-port", port]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 1
