@@ -115,7 +115,7 @@ def test_another_protocol_is_refused_and_what_is_none_too(server: ServerProcess)
 def test_a_callers_address_is_not_what_it_says(server: ServerProcess) -> None:
     forged = {"X_Forwarded_For": "9.9.9.9", "X_Request_Id": "over-http"}
     assert post(server.address, CLASSIFY, encode_png(ROWS[0]), **forged).status == 200
-    server.stub.Classify(request(0), metadata=[("x-forwarded-for", "9.9.9.9"), ("x-request-id", "over-grpc")])
+    server.stub.Classify(request(0), metadata=(("x-forwarded-for", "9.9.9.9"), ("x-request-id", "over-grpc")))
     for name in ("over-http", "over-grpc"):
         line = server.wait_for_log(rf".*request_id={name}.*").group()
         assert re.search(r"peer=ipv4:127\.0\.0\.1:\d+", line), line
