@@ -3,15 +3,14 @@
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import Field, model_validator
-from pydantic_settings import BaseSettings
+from pydantic import BaseModel, Field, model_validator
 
 from conveyor_bench.durations import Duration
 from conveyor_bench.workload import ClosedLoop, Loop, OpenLoop
 from conveyor_client.channel import DEFAULT_ADDRESS
 
 
-class BenchSettings(BaseSettings):
+class BenchSettings(BaseModel):
     """A load to put on a server. Durations in seconds, rates in requests per second."""
 
     url: str = Field(default=DEFAULT_ADDRESS, description="the server's gRPC address, HOST:PORT")

@@ -4,10 +4,10 @@ import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Annotated
 
 from google.protobuf.json_format import MessageToDict
-from pydantic import Field
-from pydantic_settings import BaseSettings, CliPositionalArg
+from pydantic import BaseModel, Field
 
 from conveyor.v1 import admin_pb2
 from conveyor_client import AdminClient, Connection
@@ -21,10 +21,10 @@ _STEPS = {
 }
 
 
-class AdminSettings(BaseSettings):
+class AdminSettings(BaseModel):
     """Which model of which server."""
 
-    model: CliPositionalArg[str] = Field(description="the model's name on the server")
+    model: Annotated[str, "positional"] = Field(description="the model's name on the server")
     url: str = Field(default=DEFAULT_ADDRESS, description="the server's gRPC address, HOST:PORT; grpcs:// for TLS")
     timeout: float = Field(default=DEFAULT_TIMEOUT, gt=0, description="seconds that the call may take")
     json_: bool = Field(default=False, description="print JSON only")

@@ -4,8 +4,6 @@ Nothing beside the standard library is imported before a command is chosen, so h
 and a bare install (grpcio and protobuf only) can still say what to install.
 """
 
-import ast
-import difflib
 import importlib
 import importlib.util
 import os
@@ -17,9 +15,10 @@ from typing import TYPE_CHECKING, Protocol
 from conveyor_client.errors import ConveyorClientError
 from conveyor_client.version import __version__
 from conveyor_contract.errors import ConveyorError, UsageError
+from conveyor_server.importing import collector_paused
 
 if TYPE_CHECKING:
-    from pydantic_settings import BaseSettings
+    from pydantic import BaseModel
 
 # In the order of a model's way: each is the module conveyor_cli.commands.<name>. With the extra it needs beside [cli].
 COMMANDS = {
@@ -46,7 +45,6 @@ COMMANDS = {
 # Which extra brings a package; for any other package the command's own extra is named.
 EXTRA_OF_PACKAGE = {
     "pydantic": "cli",
-    "pydantic_settings": "cli",
     "yaml": "cli",
     "rich": "cli",
     "torch": "train",
@@ -66,9 +64,9 @@ class CommandModule(Protocol):
 
     SUMMARY: str
     EXAMPLE: str
-    Settings: "type[BaseSettings]"
+    Settings: "type[BaseModel]"
 
-    def run(self, settings: "BaseSettings", /) -> int | None:
+    def run(self, settings: "BaseModel", /) -> int | None:
         """Does the work; the exit code, None being 0."""
 
 
@@ -97,7 +95,7 @@ def _dispatch(arguments: list[str]) -> int:
     if first == "--version":
         sys.stdout.write(f"conveyor {__version__}\n")
         return EXIT_OK
-    if importlib.util.find_spec("pydantic_settings") is None:
+    if importlib.util.find_spec("pydantic") is None:
         raise ConveyorError(
             "this install is the Python client alone; for the command line: pip install 'conveyor[cli]'"
         )
@@ -111,9 +109,10 @@ def _dispatch(arguments: list[str]) -> int:
 
 def _run(name: str, arguments: list[str]) -> int:
     try:
-        module: CommandModule = importlib.import_module(f"conveyor_cli.commands.{name}")
-        # Needs the [cli] extra, as the command's module may need its own.
-        from conveyor_cli.parsing import parse_settings
+        with collector_paused():
+            module: CommandModule = importlib.import_module(f"conveyor_cli.commands.{name}")
+            # Needs the [cli] extra, as the command's module may need its own.
+            from conveyor_cli.parsing import parse_settings
 
         settings = parse_settings(name, module.Settings, arguments, summary=module.SUMMARY, example=module.EXAMPLE)
         return EXIT_OK if settings is None else (module.run(settings) or EXIT_OK)
@@ -131,6 +130,8 @@ def _missing_package(command: str, package: str, extra: str) -> str:
 
 
 def _unknown_command(name: str) -> str:
+    import difflib
+
     near = difflib.get_close_matches(name, COMMANDS, n=1)
     hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(COMMANDS)}"
     return f"there is no command {name!r}: {hint}"
@@ -145,6 +146,8 @@ def _overview() -> str:
 
 def _summary(name: str) -> str:
     """The command's SUMMARY, read from its source: listing the commands imports none of them."""
+    import ast
+
     source = Path(__file__).with_name("commands") / f"{name}.py"
     if not source.exists():
         return ""

@@ -2,9 +2,8 @@
 
 Precedence: flags, then CONVEYOR_<COMMAND>_<FIELD>, then --config FILE, then the defaults. The settings class says
 all there is to say: a field's name is its flag in kebab-case (a trailing underscore is dropped, for names such as
-`json_` that pydantic keeps for itself), its description the help, `CliPositionalArg` makes it a positional.
-Values go to pydantic as they were written. pydantic-settings' own command-line source is not used because it
-splits list values at commas, file names included, and insists on positionals that the environment has given.
+`json_` that pydantic keeps for itself), its description the help, `Annotated[TYPE, "positional"]` makes it a
+positional. Values go to pydantic as they were written.
 """
 
 import argparse
@@ -18,21 +17,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NoReturn, TypeVar, Union, get_args, get_origin
 
-import yaml
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails, PydanticUndefined
-from pydantic_settings import BaseSettings, CliPositionalArg
 
 from conveyor_contract.errors import UsageError
 
-S = TypeVar("S", bound=BaseSettings)
+S = TypeVar("S", bound=BaseModel)
 Fields = Mapping[str, FieldInfo]
 
-_POSITIONAL = get_args(CliPositionalArg[str])[1]
+_POSITIONAL = "positional"
 _METAVARS: dict[Any, str] = {int: "N", float: "NUMBER", Path: "PATH"}
-# BaseSettings reads the environment by itself; no variable's name can hold this, so what was read here stands alone.
-_NO_ENVIRONMENT = "\0"
 
 
 @dataclass(frozen=True)
@@ -69,7 +64,7 @@ def parse_settings(
     values |= _from_environment(command, fields)
     values |= _from_flags(given, fields)
     try:
-        return settings_class(_env_prefix=_NO_ENVIRONMENT, **{name: value.value for name, value in values.items()})
+        return settings_class(**{name: value.value for name, value in values.items()})
     except ValidationError as error:
         problems = [_problem(details, fields, values) for details in error.errors(include_url=False)]
         raise UsageError("\nerror: ".join(problems) + f" (see {parser.prog} --help)") from None
@@ -192,6 +187,9 @@ def _from_file(path: str, fields: Fields) -> dict[str, _Value]:
 
 
 def _read_yaml(path: Path) -> dict[Any, Any]:
+    # Only here: most command lines name no file.
+    import yaml
+
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:

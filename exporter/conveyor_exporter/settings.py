@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, PositiveInt, field_validator, model_validator
-from pydantic_settings import BaseSettings, CliPositionalArg, SettingsConfigDict
+from pydantic import BaseModel, Field, PositiveInt, field_validator, model_validator
 
 _INPUT = re.compile(r"\d+x\d+(?:x\d+)?")
 
 
-class ExportSettings(BaseSettings):
+class ExportSettings(BaseModel):
     """Prove a network and put it into a repository."""
 
-    model_config = SettingsConfigDict(env_prefix="CONVEYOR_EXPORT_")
-
-    run: CliPositionalArg[Path | None] = Field(default=None, description="the folder of a run that has finished")
+    run: Annotated[Path | None, "positional"] = Field(default=None, description="the folder of a run that has finished")
     to: Path = Field(description="the model repository to write into")
     name: str = Field(description="the model's name in the repository")
     version: PositiveInt | None = Field(default=None, description="the version; without it, the highest plus one")
@@ -66,12 +63,10 @@ class ExportSettings(BaseSettings):
         return self
 
 
-class AdoptSettings(BaseSettings):
+class AdoptSettings(BaseModel):
     """Check somebody's ONNX classifier of images and write a contract into it."""
 
-    model_config = SettingsConfigDict(env_prefix="CONVEYOR_ADOPT_")
-
-    model: CliPositionalArg[Path] = Field(description="an ONNX file; it is left as it is")
+    model: Annotated[Path, "positional"] = Field(description="an ONNX file; it is left as it is")
     to: Path = Field(description="the model repository to write into")
     name: str = Field(description="the model's name in the repository")
     version: PositiveInt | None = Field(default=None, description="the version; without it, the highest plus one")
@@ -111,12 +106,10 @@ class AdoptSettings(BaseSettings):
         return text
 
 
-class EvaluateSettings(BaseSettings):
+class EvaluateSettings(BaseModel):
     """Measure a run or an exported model on a data set."""
 
-    model_config = SettingsConfigDict(env_prefix="CONVEYOR_EVALUATE_")
-
-    model: CliPositionalArg[Path] = Field(description="the folder of a run, or an exported model.onnx")
+    model: Annotated[Path, "positional"] = Field(description="the folder of a run, or an exported model.onnx")
     data: str = Field(description="the data set, such as digits or mnist")
     data_dir: Path | None = Field(default=None, description="the folder of the data set's files")
     split: Literal["train", "validation", "test"] = Field(default="test", description="which part of the data set")
@@ -124,19 +117,15 @@ class EvaluateSettings(BaseSettings):
     json_: bool = Field(default=False, description="print JSON only")
 
 
-class CheckSettings(BaseSettings):
+class CheckSettings(BaseModel):
     """Check anybody's ONNX classifier."""
 
-    model_config = SettingsConfigDict(env_prefix="CONVEYOR_CHECK_")
-
-    model: CliPositionalArg[Path] = Field(description="an ONNX file, with a contract or without")
+    model: Annotated[Path, "positional"] = Field(description="an ONNX file, with a contract or without")
     json_: bool = Field(default=False, description="print JSON only")
 
 
-class InspectSettings(BaseSettings):
+class InspectSettings(BaseModel):
     """Show what a model file says of itself."""
 
-    model_config = SettingsConfigDict(env_prefix="CONVEYOR_INSPECT_")
-
-    model: CliPositionalArg[Path] = Field(description="an ONNX file")
+    model: Annotated[Path, "positional"] = Field(description="an ONNX file")
     json_: bool = Field(default=False, description="print JSON only")

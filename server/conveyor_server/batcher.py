@@ -142,8 +142,7 @@ class Batcher:
         if self._closed:
             raise _unloaded()
         now = self._clock()
-        if arrived_at is None:
-            arrived_at = now
+        arrived_at = now if arrived_at is None else arrived_at
         if self._limits.default_timeout and priority != BACKGROUND_PRIORITY:
             deadline = sooner(deadline, arrived_at + self._limits.default_timeout)
         reply: asyncio.Future[Outcome] = self._loop.create_future()

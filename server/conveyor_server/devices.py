@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from conveyor_server.providers import DeviceOptions, device_count
-from conveyor_server.settings import ServerSettings
+
+if TYPE_CHECKING:
+    from conveyor_server.settings import ServerSettings
 
 
 def device_options(settings: ServerSettings, worker: int) -> DeviceOptions:

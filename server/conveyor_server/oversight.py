@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from conveyor.v1 import classifier_pb2
 from conveyor_server.calls import CallContext, MethodTable
@@ -14,7 +15,6 @@ from conveyor_server.model import Model
 from conveyor_server.observation import Observation
 from conveyor_server.observed import observed_families
 from conveyor_server.repository import Repository
-from conveyor_server.settings import ServerSettings
 from conveyor_server.traffic.admin import AdminService
 from conveyor_server.traffic.configured import initial_states
 from conveyor_server.traffic.control import TrafficControl
@@ -24,6 +24,9 @@ from conveyor_server.traffic.metrics import TrafficMetrics, TrialMetrics
 from conveyor_server.traffic.state import TrafficState
 from conveyor_server.traffic.table import Traffic
 from conveyor_server.verify_metrics import VerifyMetrics
+
+if TYPE_CHECKING:
+    from conveyor_server.settings import ServerSettings
 
 
 class Oversight:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import os
 import sys
@@ -23,9 +22,6 @@ T = TypeVar("T")
 THREAD_PREFIX = "conveyor session "
 # Seconds for threads that were told to end.
 LAST_SECONDS = 1.0
-# Objects that may be made, and not freed again, before the collector looks for cycles among them. A few dozen requests
-# in flight hold more than Python's own 700, and it would look at them over and over, in vain.
-YOUNG_OBJECTS = 20_000
 
 
 async def until(event: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:
@@ -39,12 +35,6 @@ async def until(event: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:
         task.cancel()
     with suppress(asyncio.CancelledError):
         await task
-
-
-def settle_collector() -> None:
-    """Spares the collector what is there for good: to be called once everything is imported, before models load."""
-    gc.freeze()
-    gc.set_threshold(YOUNG_OBJECTS, *gc.get_threshold()[1:])
 
 
 def prefer_throughput() -> None:

@@ -20,6 +20,8 @@ from conveyor_server.errors import ServingError, StartError
 from conveyor_server.gate import Gate
 from conveyor_server.health import SERVICE as HEALTH_SERVICE
 from conveyor_server.health import Health
+from conveyor_server.http.beside import HttpBeside
+from conveyor_server.http.services import HttpServices
 from conveyor_server.image_formats import formats_of
 from conveyor_server.inference import SERVICE as INFERENCE_SERVICE
 from conveyor_server.inference import inference_pb2
@@ -28,7 +30,7 @@ from conveyor_server.inference.repository_control import RepositoryHandlers
 from conveyor_server.inference.service import GRPCInferenceService
 from conveyor_server.inference.shared_memory import SharedMemory
 from conveyor_server.inference.trace_settings import TraceSettings
-from conveyor_server.listening import address_in_words, grpc_listening, http_listening
+from conveyor_server.listening import address_in_words, grpc_listening
 from conveyor_server.loading import LoadOptions
 from conveyor_server.metrics.family import Source
 from conveyor_server.metrics.ledger import Ledger
@@ -45,7 +47,6 @@ from conveyor_server.repository import Repository
 from conveyor_server.service import SERVICE as CLASSIFIER_SERVICE
 from conveyor_server.service import ClassifierService, ServiceLimits
 from conveyor_server.session import SessionOptions
-from conveyor_server.settings import ServerSettings
 from conveyor_server.tracing.observing import Observing
 from conveyor_server.traffic.admin import SERVICE as ADMIN_SERVICE
 from conveyor_server.traffic.state import TrafficState
@@ -55,7 +56,7 @@ from conveyor_server.workers.fellows import Fellows
 from conveyor_server.workers.start import Pin, Report
 
 if TYPE_CHECKING:
-    from conveyor_server.http.port import HttpPort
+    from conveyor_server.settings import ServerSettings
 
 log = logging.getLogger(__name__)
 
@@ -104,7 +105,8 @@ class Server:
         shared = own if fellows is None else fellows.share(own)
         self._methods = self._observing.watched(self._doors.guard_all(shared))
         self._engine = make_engine(self._methods, grpc_listening(settings, shared=fellows is not None))
-        self._http: HttpPort | None = None
+        self._http: HttpBeside | None = None
+        self._loaded = asyncio.Event()
         self._watching: asyncio.Task[None] | None = None
         self._watching_tokens: asyncio.Task[None] | None = None
         self._overseeing: asyncio.Task[None] | None = None
@@ -137,15 +139,26 @@ class Server:
         return self._gate.inside
 
     async def start(self) -> None:
-        """Opens the ports. Nothing is ready yet, and health says so. Raises StartError when one is taken."""
+        """Opens the ports. Nothing is ready yet, and health says so. Raises StartError when one is taken.
+
+        Who asks over HTTP waits a moment for an answer; `until_open` returns when that is over.
+        """
         self._watching_tokens = asyncio.create_task(self._doors.watch_tokens())
         self._watching = asyncio.create_task(Watchdog(self.repository, self._settings.max_run_seconds).run())
         self._overseeing = asyncio.create_task(self._oversight.watch())
+        if self._settings.http:
+            shared = self._fellows is not None
+            self._http = HttpBeside(self._settings, self._engine, self._http_services, shared=shared)
         port = await self._engine.start()
         self.address = address_in_words(self._settings.host, port)
-        if self._settings.http:
-            self._http = self._make_http()
-            self.http_address = await self._http.start()
+        if self._http is not None:
+            self.http_address = self._http.address or self.address
+            self._http.open_after(self._loaded)
+
+    async def until_open(self) -> None:
+        """Returns once HTTP is answered too. Raises what keeps it from that."""
+        if self._http is not None:
+            await self._http.until_open()
 
     async def load(self, pins: Mapping[str, Pin] | None = None) -> Report:
         """Loads the repository, or just what is pinned. Raises StartError when a required model does not serve.
@@ -161,6 +174,7 @@ class Server:
             for name in _required(settings):
                 if name not in self.repository.serving():
                     raise StartError(f"the required model {name!r} does not serve: {self.repository.why_not(name)}")
+        self._loaded.set()
         return Report(
             address=self.address,
             http_address=self.http_address,
@@ -220,22 +234,15 @@ class Server:
         if self.repository.served_versions() != {name: list(pin.versions) for name, pin in pins.items()}:
             raise StartError("the models that the other workers serve cannot be loaded; the log above says why.")
 
-    def _make_http(self) -> HttpPort:
-        # Only here: without HTTP nobody waits for what it needs.
-        from conveyor_server.http.app import make_app
-        from conveyor_server.http.port import HttpPort
-        from conveyor_server.http.services import HttpServices
-
-        settings = self._settings
-        services = HttpServices(
+    def _http_services(self) -> HttpServices:
+        return HttpServices(
             methods=self._methods,
             repository=self.repository,
             health=self._health,
             metrics=self.metrics,
             doors=self._doors,
-            settings=settings,
+            settings=self._settings,
         )
-        return HttpPort(make_app(services), http_listening(settings, shared=self._fellows is not None))
 
     def _own_methods(self) -> MethodTable:
         settings = self._settings

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator
-from pydantic_settings import BaseSettings, CliPositionalArg
+from pydantic import BaseModel, Field, field_validator
 
 from conveyor_server.image_formats import formats_of
 from conveyor_server.log_format import LogFormat
@@ -23,19 +22,20 @@ def default_http_port(given: dict[str, Any]) -> int:
     return 0 if given.get("port") == 0 else HTTP_PORT
 
 
-class ServerSettings(BaseSettings):
+class ServerSettings(BaseModel):
     """Settings of one server. Every limit says its unit."""
 
-    repository: CliPositionalArg[Path] = Field(description="Folder that holds NAME/VERSION/model.onnx.")
+    repository: Annotated[Path, "positional"] = Field(description="Folder that holds NAME/VERSION/model.onnx.")
     host: str = Field("127.0.0.1", description="Address to listen on; 0.0.0.0 for every network.")
     port: int = Field(8001, ge=0, le=65535, description="gRPC port; 0 takes a free one and prints it.")
-    http: bool = Field(True, description="Serve health and metrics over HTTP, on a port beside gRPC.")
+    http: bool = Field(True, description="Serve health, metrics, REST and the console over HTTP.")
     http_host: str = Field("", description="Address of the HTTP port; without one that of gRPC.")
     http_port: int = Field(
         default_factory=default_http_port,
         ge=0,
         le=65535,
-        description="HTTP port; 0 takes a free one and prints it, and is the default where --port is 0.",
+        description="HTTP port; 0 takes a free one and prints it, and is the default where --port is 0. The same "
+        "number as --port: one port carries both (engine envoy only).",
     )
     tls_certificate: Path | None = Field(
         None, description="PEM file with the server's certificate chain: serve over TLS. Read again when it changes."

@@ -63,6 +63,9 @@ def test_dependencies_point_one_way(package: str) -> None:
         ("conveyor_server", ["torch", "onnx", "conveyor_trainer", "conveyor_exporter"]),
         ("conveyor_server.lifecycle", ["torch", "onnx", "conveyor_trainer", "conveyor_exporter"]),
         ("conveyor_cli.commands.serve", ["torch", "onnx", "conveyor_trainer", "conveyor_exporter"]),
+        # Of a start that somebody waits for: the parent of workers runs no model, and a worker checks no settings.
+        ("conveyor_server.workers.supervisor", ["numpy", "PIL", "onnxruntime"]),
+        ("conveyor_server.workers.worker", ["pydantic", "starlette", "uvicorn", "prometheus_client"]),
         ("conveyor_client", ["numpy", "onnxruntime", "PIL", "pydantic", "torch"]),
         ("conveyor_trainer.settings", ["numpy", "torch"]),
         ("conveyor_cli.main", ["numpy", "onnxruntime", "torch"]),

@@ -62,7 +62,7 @@ def test_a_missing_package_names_the_extra() -> None:
 
 def test_a_bare_install_names_the_extra_of_the_command_line(monkeypatch: pytest.MonkeyPatch) -> None:
     code = "import importlib.util as u; found = u.find_spec\n" + (
-        "u.find_spec = lambda name, package=None: None if name == 'pydantic_settings' else found(name, package)\n"
+        "u.find_spec = lambda name, package=None: None if name == 'pydantic' else found(name, package)\n"
         "import sys; from conveyor_cli.main import main; sys.exit(main([]))"
     )
     done = run(code)

@@ -1,18 +1,17 @@
 """Settings from flags, environment and file: names, precedence and messages."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import pytest
-from pydantic import Field
-from pydantic_settings import BaseSettings, CliPositionalArg
+from pydantic import BaseModel, Field
 
 from conveyor_cli.parsing import parse_settings
 from conveyor_contract.errors import UsageError
 
 
-class Settings(BaseSettings):
-    images: CliPositionalArg[list[Path]] = Field(description="Files to read")
+class Settings(BaseModel):
+    images: Annotated[list[Path], "positional"] = Field(description="Files to read")
     batch_size: int = Field(default=8, gt=0, description="Rows a batch, at most 100 % of memory")
     device: Literal["cpu", "cuda"] = Field(default="cpu", description="Where to run")
     shuffle: bool = Field(default=True, description="Mix the rows")

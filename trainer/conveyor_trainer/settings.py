@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, field_validator, model_validator
-from pydantic_settings import BaseSettings, CliPositionalArg, SettingsConfigDict
+from pydantic import BaseModel, Field, NonNegativeInt, PositiveFloat, PositiveInt, field_validator, model_validator
 
 from conveyor_trainer.task import Task
 
 
-class TrainSettings(BaseSettings):
+class TrainSettings(BaseModel):
     """Train a network and leave a run behind."""
 
-    model_config = SettingsConfigDict(env_prefix="CONVEYOR_TRAIN_")
-
-    architecture: CliPositionalArg[str | None] = Field(
+    architecture: Annotated[str | None, "positional"] = Field(
         default=None, description="a ready-made architecture such as mnist_cnn, or the path of a .yaml file"
     )
     data: str = Field(
@@ -95,24 +92,20 @@ class TrainSettings(BaseSettings):
         return tuple(int(size) for size in self.input.split("x")) if self.input else None
 
 
-class ReportSettings(BaseSettings):
+class ReportSettings(BaseModel):
     """Show a run's figures and write one page with its pictures."""
 
-    model_config = SettingsConfigDict(env_prefix="CONVEYOR_REPORT_")
-
-    run: CliPositionalArg[Path] = Field(description="the folder of a finished run")
+    run: Annotated[Path, "positional"] = Field(description="the folder of a finished run")
     data_dir: Path | None = Field(
         default=None, description="the folder of the data set's files, to draw pictures that the run does not have yet"
     )
     json_: bool = Field(default=False, description="print the report as JSON and write nothing")
 
 
-class SummarySettings(BaseSettings):
+class SummarySettings(BaseModel):
     """Show each layer's shape and cost, by arithmetic alone."""
 
-    model_config = SettingsConfigDict(env_prefix="CONVEYOR_SUMMARY_")
-
-    architecture: CliPositionalArg[str] = Field(
+    architecture: Annotated[str, "positional"] = Field(
         description="a ready-made architecture such as mnist_cnn, or the path of a .yaml file"
     )
     classes: PositiveInt | None = Field(default=None, description="what `units: classes` means; by the file")

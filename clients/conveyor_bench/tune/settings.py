@@ -1,18 +1,17 @@
 """What `conveyor tune` is told."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
-from pydantic_settings import BaseSettings, CliPositionalArg
+from pydantic import BaseModel, Field
 
 from conveyor_bench.durations import Duration
 
 
-class TuneSettings(BaseSettings):
+class TuneSettings(BaseModel):
     """A search on this machine. Durations in seconds."""
 
-    model: CliPositionalArg[list[Path]] = Field(
+    model: Annotated[list[Path], "positional"] = Field(
         min_length=1, description="model.onnx files to choose from: one, or the same network in several precisions"
     )
     slo_p99: Duration = Field(gt=0, description="99th percentile to meet, such as 20ms")

@@ -7,10 +7,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from itertools import islice
 from pathlib import Path
-from typing import Self
+from typing import Annotated, Self
 
-from pydantic import Field, model_validator
-from pydantic_settings import BaseSettings, CliPositionalArg
+from pydantic import BaseModel, Field, model_validator
 from rich.console import Console
 from rich.progress import track
 
@@ -25,10 +24,10 @@ SUMMARY = "classify image files through a server, or with a model file"
 EXAMPLE = "conveyor classify photo.jpg holiday/ --model mnist --top 3"
 
 
-class ClassifySettings(BaseSettings):
+class ClassifySettings(BaseModel):
     """What `conveyor classify` is told."""
 
-    images: CliPositionalArg[list[str]] = Field(
+    images: Annotated[list[str], "positional"] = Field(
         description="image files, folders (searched to the bottom), patterns, or - for a list of them on standard input"
     )
     url: str = Field(default=DEFAULT_ADDRESS, description="the server's gRPC address, HOST:PORT; grpcs:// for TLS")

@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pydantic import Field, PositiveFloat, PositiveInt
-from pydantic_settings import BaseSettings
+from pydantic import BaseModel, Field, PositiveFloat, PositiveInt
 from rich.console import Console
 from rich.table import Column, Table
 
@@ -31,7 +30,7 @@ MODEL = "digits"
 CONCURRENCIES = (1, 8, 64)
 
 
-class Settings(BaseSettings):
+class Settings(BaseModel):
     """The demonstration."""
 
     folder: Path = Field(default=Path("demo"), description="where the run and the model repository are left")

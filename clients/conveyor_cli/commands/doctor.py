@@ -5,8 +5,7 @@ import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from pydantic import Field
-from pydantic_settings import BaseSettings
+from pydantic import BaseModel, Field
 
 if TYPE_CHECKING:
     from conveyor_server.doctor import Finding
@@ -15,7 +14,7 @@ SUMMARY = "Show versions, usable providers, CUDA libraries and CPU quota, with f
 EXAMPLE = "conveyor doctor"
 
 
-class Settings(BaseSettings):
+class Settings(BaseModel):
     """What `conveyor doctor` can be told."""
 
     json_: bool = Field(False, description="Print JSON only.")

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
-from pydantic_settings import BaseSettings, CliPositionalArg
+from pydantic import BaseModel, Field
 
 
-class DeploySettings(BaseSettings):
+class DeploySettings(BaseModel):
     """Where the plan is, what to build on, and how much is to come."""
 
-    target: CliPositionalArg[Literal["k8s"]] = Field(description="What to write manifests for: k8s.")
+    target: Annotated[Literal["k8s"], "positional"] = Field(description="What to write manifests for: k8s.")
     plan: Path = Field(
         Path("tuned.yaml"), description="What conveyor tune wrote, measured on a machine like the cluster's nodes."
     )

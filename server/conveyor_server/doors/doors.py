@@ -7,7 +7,7 @@ import math
 import os
 from collections import Counter
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from conveyor_server.calls import CallContext, Guard, Method, MethodTable, Pace
 from conveyor_server.doors.file_watch import FileWatch
@@ -16,7 +16,9 @@ from conveyor_server.doors.tokens import Digest, Tokens, digest_in
 from conveyor_server.errors import ErrorKind, ServingError
 from conveyor_server.groups import Group
 from conveyor_server.listening import is_loopback
-from conveyor_server.settings import ServerSettings
+
+if TYPE_CHECKING:
+    from conveyor_server.settings import ServerSettings
 
 # What sends callers away: no or an unknown token, a token of another group, administration that is closed, no
 # certificate, too many calls.

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, Protocol
 
 from conveyor_server.calls import MethodTable
 from conveyor_server.listening import Listening
+
+# An ASGI application: of a scope, and of the functions that receive and send events.
+HttpApplication = Callable[[Any, Any, Any], Awaitable[None]]
+# Where its scope says whom the caller's verified certificate names.
+CERTIFICATE_NAME: Final = "certificate_name"
 
 
 class Engine(Protocol):
     """One port, and the methods behind it."""
 
     name: str
+
+    def answer_http(self, application: HttpApplication) -> None:
+        """Has requests that are not gRPC answered by this; before the start. Raises StartError where it cannot."""
 
     async def start(self) -> int:
         """Serves, and returns the port once it is open. Raises StartError when it cannot be had."""

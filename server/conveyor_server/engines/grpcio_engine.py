@@ -22,7 +22,9 @@ from conveyor_server.calls import (
     answer_unary,
     is_request_id,
 )
+from conveyor_server.engines import HttpApplication
 from conveyor_server.engines.grpcio_tls import GrpcioCertificates
+from conveyor_server.errors import StartError
 from conveyor_server.listening import Listening, address_in_words, ensure_free
 
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
@@ -65,6 +67,13 @@ class GrpcioEngine:
         bound = self._bind(address_in_words(host, port))
         await self._server.start()
         return bound
+
+    def answer_http(self, application: HttpApplication) -> None:
+        """Refuses: grpcio speaks gRPC alone. Raises StartError."""
+        raise StartError(
+            f"gRPC and HTTP on one port, {self._listening.port}, need the engine envoy; give HTTP another with "
+            "--http-port, or leave it out with --no-http."
+        )
 
     async def send_away(self) -> None:
         """Nothing: grpcio asks callers to go when it closes its port, and not before."""

@@ -10,13 +10,12 @@ from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from conveyor_server.doors.doors import Doors
+from conveyor_server.engines import CERTIFICATE_NAME
 from conveyor_server.engines.envoy.metadata import decode_metadata, name_of_peer
 from conveyor_server.errors import ErrorKind, ServingError
 from conveyor_server.groups import Group
 from conveyor_server.http.failures import failure
 
-# Where the port leaves whom a caller's certificate names.
-CERTIFICATE_NAME: Final = "certificate_name"
 STATUSES: Final = {ErrorKind.UNAUTHENTICATED: 401, ErrorKind.FORBIDDEN: 403, ErrorKind.TOO_OFTEN: 429}
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from conveyor_server.calls import MethodTable
 from conveyor_server.doors.doors import Doors
 from conveyor_server.health import Health
 from conveyor_server.metrics.registry import Metrics
 from conveyor_server.repository import Repository
-from conveyor_server.settings import ServerSettings
+
+if TYPE_CHECKING:
+    from conveyor_server.settings import ServerSettings
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from conveyor_server.doors.certificates import TlsFiles, server_context
 from conveyor_server.doors.file_watch import FileWatch
-from conveyor_server.http.behind import CERTIFICATE_NAME
+from conveyor_server.engines import CERTIFICATE_NAME
 
 # Kinds of names in a certificate, the best first, as gRPC's engines take them.
 _ALTERNATIVES: Final = ("URI", "DNS")

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from importlib import metadata
+from typing import TYPE_CHECKING
 
-from conveyor_server.health import Health
 from conveyor_server.metrics.family import Family, Merge, Sample, counter, gauge
+
+if TYPE_CHECKING:
+    # The parent of workers has no health of its own, and does without what that needs.
+    from conveyor_server.health import Health
 
 
 class StateSource:

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 from conveyor_server.calls import MethodTable
 from conveyor_server.errors import StartError
 from conveyor_server.loading import WatchLoad, unwatched
-from conveyor_server.settings import ServerSettings
 from conveyor_server.tracing.access_log import AccessLog
 from conveyor_server.tracing.sampling import TraceSampling
 from conveyor_server.tracing.watch import Observers
+
+if TYPE_CHECKING:
+    from conveyor_server.settings import ServerSettings
 
 if TYPE_CHECKING:
     from conveyor_server.tracing.spans import Spans

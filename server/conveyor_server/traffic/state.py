@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, Literal
-
-from pydantic import TypeAdapter
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from conveyor_server.errors import ErrorKind, ServingError
 from conveyor_server.traffic.rule import Rule
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
 
 KEPT_DECISIONS: Final = 20
 
@@ -93,16 +95,21 @@ class TrafficState:
 
     def to_json(self) -> dict[str, Any]:
         """For `json.dumps`."""
-        fields: dict[str, Any] = _ADAPTER.dump_python(self, mode="json")
+        fields: dict[str, Any] = _adapter().dump_python(self, mode="json")
         return fields
 
 
-_ADAPTER: Final = TypeAdapter(TrafficState)
+@cache
+def _adapter() -> TypeAdapter[TrafficState]:
+    # Only here: most servers have no rule, and start without.
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(TrafficState)
 
 
 def state_of_json(fields: Mapping[str, Any]) -> TrafficState:
     """Reads what `to_json` wrote."""
-    return _ADAPTER.validate_python(fields)
+    return _adapter().validate_python(fields)
 
 
 def check_follows(name: str, new: TrafficState, known: TrafficState) -> None:

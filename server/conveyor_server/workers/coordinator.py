@@ -54,12 +54,12 @@ class Coordinator:
         # One change at a time, and none while a worker joins.
         self._changing = asyncio.Lock()
 
-    async def join(self, link: Link, number: int, settings_json: str, *, late: bool) -> None:
+    async def join(self, link: Link, number: int, settings_text: str, *, late: bool) -> None:
         """Starts a worker; one that comes late with the state that the others have."""
         async with self._changing:
             state = SharedState(models=self._models, calls=self._remembered.calls()) if late else None
             traffic = {name: each.to_json() for name, each in self.traffic.items()}
-            start = Start(number=number, settings_json=settings_json, state=state, traffic=traffic)
+            start = Start(number=number, settings_text=settings_text, state=state, traffic=traffic)
             link.tell(Kind.START, **start.to_body())
             self._links.add(link)
             self._counts.join(link)

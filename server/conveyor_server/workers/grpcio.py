@@ -14,6 +14,7 @@ from contextlib import suppress
 from typing import Final
 
 from conveyor_server.errors import StartError
+from conveyor_server.importing import collector_paused
 from conveyor_server.listening import Listening
 from conveyor_server.running import exit_now_if_a_run_hangs, run_in_loop
 from conveyor_server.signals import STOPPING
@@ -71,8 +72,9 @@ class GrpcioProcess:
 
 
 async def _work() -> bool:
-    from conveyor_server.engines.grpcio_engine import GrpcioEngine
-    from conveyor_server.workers.worker import Worker
+    with collector_paused():
+        from conveyor_server.engines.grpcio_engine import GrpcioEngine
+        from conveyor_server.workers.worker import Worker
 
     return await Worker(await open_inherited_link(), GrpcioEngine).run()
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from conveyor_server.settings import ServerSettings
+if TYPE_CHECKING:
+    from conveyor_server.settings import ServerSettings
+
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +38,7 @@ class Start:
     """How a worker starts. `state` is None for the first ones, who load what the settings say."""
 
     number: int
-    settings_json: str
+    settings_text: str
     state: SharedState | None
     # Models' traffic, where it is no longer what the settings say: the fields of TrafficState.
     traffic: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -52,8 +54,8 @@ class Start:
         if state is not None:
             models = {name: Pin(**pin) for name, pin in state["models"].items()}
             state = SharedState(models=models, calls=[(path, payload) for path, payload in state["calls"]])
-        settings_json, traffic = body["settings_json"], body["traffic"]
-        return cls(number=body["number"], settings_json=settings_json, state=state, traffic=traffic)
+        settings_text, traffic = body["settings_text"], body["traffic"]
+        return cls(number=body["number"], settings_text=settings_text, state=state, traffic=traffic)
 
 
 @dataclass(frozen=True, kw_only=True)

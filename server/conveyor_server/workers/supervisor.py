@@ -11,7 +11,7 @@ from typing import Final, Protocol
 
 from conveyor_contract.errors import ConveyorError
 from conveyor_server.errors import StartError
-from conveyor_server.listening import HTTP_ADVICE, Listening, grpc_listening, hold_port
+from conveyor_server.listening import HTTP_ADVICE, Listening, grpc_listening, hold_port, is_one_port
 from conveyor_server.polling import Poller
 from conveyor_server.settings import ServerSettings
 from conveyor_server.signals import StopRequests
@@ -19,6 +19,7 @@ from conveyor_server.traffic.configured import initial_states
 from conveyor_server.traffic.guard import Guard
 from conveyor_server.workers.coordinator import Coordinator
 from conveyor_server.workers.link import Body, Kind, Link, Message
+from conveyor_server.workers.settings_text import text_of_settings
 from conveyor_server.workers.start import Report, announce
 
 log = logging.getLogger(__name__)
@@ -69,7 +70,7 @@ async def supervise(settings: ServerSettings, launcher: Launcher, stop: StopRequ
     with ExitStack() as ports:
         port = ports.enter_context(hold_port(settings.host, settings.port)).getsockname()[1]
         http_port = settings.http_port
-        if settings.http:
+        if settings.http and not is_one_port(settings):
             held = ports.enter_context(hold_port(settings.http_host or settings.host, http_port, HTTP_ADVICE))
             http_port = held.getsockname()[1]
         known = settings.model_copy(update={"port": port, "http_port": http_port})
@@ -160,8 +161,8 @@ class Supervisor:
         stopper = asyncio.create_task(self._pass_stops_on(process, life))
         beginning = asyncio.create_task(_kill_unless_begun(process, life, BEGIN_SECONDS))
         try:
-            settings_json = self._settings.model_dump_json()
-            await self._coordinator.join(link, number, settings_json, late=self._is_complete)
+            settings_text = text_of_settings(self._settings)
+            await self._coordinator.join(link, number, settings_text, late=self._is_complete)
             await over.wait()
             if life.exit_code is not None:
                 await process.flush()

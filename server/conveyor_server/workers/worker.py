@@ -6,21 +6,26 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 from conveyor_contract.errors import ConveyorError
 from conveyor_server.candidate import Candidate
 from conveyor_server.control import load_options_for
 from conveyor_server.engines import MakeEngine
 from conveyor_server.errors import StartError
-from conveyor_server.running import configure_logging, settle_collector, until
+from conveyor_server.importing import settle_collector
+from conveyor_server.running import configure_logging, until
 from conveyor_server.server import Server
-from conveyor_server.settings import ServerSettings
 from conveyor_server.signals import StopRequests
 from conveyor_server.traffic.state import state_of_json
 from conveyor_server.workers.fellows import Fellows
 from conveyor_server.workers.link import Body, Kind, Link, Message
+from conveyor_server.workers.settings_text import settings_of_text
 from conveyor_server.workers.shared_calls import to_bytes, to_text
 from conveyor_server.workers.start import Start
+
+if TYPE_CHECKING:
+    pass
 
 log = logging.getLogger(__name__)
 
@@ -98,7 +103,7 @@ class Worker:
     async def _live(self) -> int:
         start = await self._start
         self._fellows.number = start.number
-        settings = ServerSettings.model_validate_json(start.settings_json)
+        settings = settings_of_text(start.settings_text)
         number = start.number if settings.workers > 1 else None
         configure_logging(settings.log_level, settings.log_format, number)
         # Heavy.
@@ -132,6 +137,7 @@ class Worker:
             await server.start()
         self._link.tell(Kind.READY, **asdict(report))
         self._server.set_result(server)
+        await server.until_open()
 
     async def _prepare(self, server: Server, body: Body) -> Body:
         name = body["name"]

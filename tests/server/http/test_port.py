@@ -2,14 +2,20 @@
 
 import signal
 import socket
+import subprocess
+import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from tests.server.http.asking import ask
+from tests.server.envoy.conftest import needs
+from tests.server.http.asking import Answer, ask
+from tests.server.ports import free_port, one_port
 from tests.server.process import START_SECONDS, ServerProcess, running
 from tests.server.test_lifecycle import error_of, serve
+from tests.server.test_load_limits import write_hanging
 
 
 @pytest.mark.parametrize(
@@ -75,3 +81,28 @@ def test_a_taken_port_is_one_clear_sentence(models: Path, engine: str) -> None:
 def test_it_can_be_left_out(models: Path) -> None:
     with running(models, "--no-http") as server:
         assert server.http_address == "off"
+
+
+@pytest.mark.parametrize("way", ["grpcio", "envoy", "one port"])
+def test_it_answers_while_models_are_still_loaded(tmp_path: Path, way: str) -> None:
+    needs("grpcio" if way == "grpcio" else "envoy")
+    write_hanging(tmp_path, "hung")
+    flags = one_port() if way == "one port" else ("--engine", way, "--port", "0", "--http-port", free_port())
+    command = [sys.executable, "-m", "conveyor_cli", "serve", str(tmp_path), *flags]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
+        address = f"127.0.0.1:{flags[-1]}"
+        assert first_answer(address, "/healthz/live").status == 200
+        answer = ask(address, "/healthz/ready")
+        assert (answer.status, answer.json()["ready"]) == (503, False)
+        process.terminate()
+        assert process.wait(START_SECONDS) == 0
+
+
+def first_answer(address: str, path: str) -> Answer:
+    """Of a server that is just being started."""
+    end = time.monotonic() + START_SECONDS
+    while time.monotonic() < end:
+        with suppress(OSError):
+            return ask(address, path)
+        time.sleep(0.01)
+    raise AssertionError(f"nobody answers at {address}")

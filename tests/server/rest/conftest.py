@@ -11,6 +11,7 @@ from conveyor_contract.preprocessing import encode_png
 from tests.conformance.models import write_echo, write_picking, write_slow, write_sums
 from tests.models import write_tiny_model
 from tests.server.envoy.conftest import needs
+from tests.server.ports import one_port
 from tests.server.process import ServerProcess, running
 
 MAX_MESSAGE_BYTES = 2_000_000
@@ -40,10 +41,18 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="package", params=["grpcio", "envoy", "one port"])
+def ways(request: pytest.FixtureRequest) -> tuple[str, ...]:
+    """Flags: an HTTP port of its own beside each engine, and Envoy's port for both."""
+    way: str = request.param
+    needs("grpcio" if way == "grpcio" else "envoy")
+    return one_port() if way == "one port" else ("--engine", way)
+
+
 @pytest.fixture(scope="package")
-def server(repository: Path, engine: str) -> Iterator[ServerProcess]:
+def server(repository: Path, ways: tuple[str, ...]) -> Iterator[ServerProcess]:
     """Serves the repository."""
-    with running(repository, *FLAGS, "--engine", engine) as process:
+    with running(repository, *FLAGS, *ways) as process:
         yield process
 
 

@@ -16,8 +16,21 @@ VARIABLE: Final = "CONVEYOR_ENVOY_ADMIN"
 # Calls that are not finished, and bytes that are not yet handed to the system.
 _IN_FLIGHT: Final = ("downstream_rq_active", "downstream_cx_tx_bytes_buffered")
 _INTERVAL: Final = 0.01
+# What Envoy's statistics say once its listeners listen.
+_STARTED: Final = "listener_manager.workers_started: 1"
+_OPEN_INTERVAL: Final = 0.002
 # Seconds in which whoever calls is still answered, and asked to go: longer than a usual call takes to come back.
 LEAVING_SECONDS: Final = 0.5
+
+
+async def until_open(admin_socket: Path) -> None:
+    """Waits until Envoy itself takes connections; on a shared port others may take them already."""
+    while True:
+        # Its administration opens a moment after the application is asked to start.
+        with suppress(OSError):
+            if _STARTED in await _ask(admin_socket, "GET", "/stats?filter=^listener_manager.workers_started$"):
+                return
+        await asyncio.sleep(_OPEN_INTERVAL)
 
 
 async def until_flushed(admin_socket: Path) -> None:

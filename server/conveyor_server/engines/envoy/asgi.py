@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from typing import Any, Final
 
 from conveyor_server.calls import (
@@ -16,6 +16,8 @@ from conveyor_server.calls import (
     answer_stream,
     answer_unary,
 )
+from conveyor_server.engines import HttpApplication
+from conveyor_server.engines.envoy import plain_http
 from conveyor_server.engines.envoy.call import DISCONNECT, Call, Calls, Headers, Receive, Scope, Send
 from conveyor_server.engines.envoy.framing import FrameReader, read_whole
 from conveyor_server.engines.envoy.request import RequestBody, messages, rest_of_body
@@ -42,24 +44,29 @@ class AsgiEngine:
         self,
         methods: MethodTable,
         listening: Listening,
-        open_port: Callable[[], None],
+        open_port: Callable[[], Awaitable[None]],
         send_away: Callable[[], Awaitable[None]],
     ) -> None:
-        """`open_port` lets Envoy open the port, which takes it a moment; `send_away` is Envoy's part of that."""
+        """`open_port` lets Envoy open the port, and waits until it is; `send_away` is Envoy's part of that."""
         self._methods = methods
         self._open_port = open_port
         self._send_away = send_away
         self._listening = listening
         self._max_bytes = listening.max_message_bytes
         self._calls = Calls()
+        # What is not gRPC goes here; without it, it is refused.
+        self._http: HttpApplication | None = None
+
+    def answer_http(self, application: HttpApplication) -> None:
+        """Has requests that are not gRPC answered by this."""
+        self._http = application
 
     async def start(self) -> int:
         """Lets Envoy open the port, and returns it. Raises StartError when that takes too long."""
-        self._open_port()
         host, port = self._listening.host, self._listening.port
         try:
             async with asyncio.timeout(OPEN_SECONDS):
-                await _until_open(host, port)
+                await self._open_port()
         except TimeoutError:
             raise StartError(f"Envoy did not open {host}, port {port}, within {OPEN_SECONDS:.0f} seconds.") from None
         return port
@@ -80,7 +87,7 @@ class AsgiEngine:
         """One HTTP request from its first header to its last trailer; not itself a coroutine, to save one each call."""
         headers = dict(scope["headers"])
         if not headers.get(b"content-type", b"").startswith(GRPC):
-            return _refuse(send)
+            return _refuse(send) if self._http is None else plain_http.answer(self._http, scope, receive, send)
         path = scope["path"]
         method = self._methods.get(path)
         if isinstance(method, UnaryMethod):
@@ -97,7 +104,7 @@ class AsgiEngine:
         call = Call(scope, headers, self._calls)
         try:
             with call:
-                body = first["body"]
+                body = first.get("body", b"")
                 if first.get("more_body", False):
                     body = await rest_of_body(body, receive, self._max_bytes)
                 message = read_whole(body, headers.get(b"grpc-encoding"), self._max_bytes)
@@ -122,15 +129,6 @@ class AsgiEngine:
                 await response.end(call.trailing)
         except CallError as failure:
             await response.fail(failure, call.trailing)
-
-
-async def _until_open(host: str, port: int) -> None:
-    while True:
-        with suppress(OSError):
-            _, writer = await asyncio.open_connection(host, port)
-            writer.close()
-            return
-        await asyncio.sleep(0.005)
 
 
 async def _refuse(send: Send) -> None:

@@ -67,6 +67,9 @@ def _listener(listening: Listening, filters: list[dict[str, Any]], folder: Path)
         "route_config": {"virtual_hosts": [{"name": "all", "domains": ["*"]}]},
         "http_filters": filters,
         "generate_request_id": False,
+        # A caller is who has connected, whatever its headers say: its rate is limited by that.
+        "use_remote_address": True,
+        "skip_xff_append": True,
         "server_header_transformation": "PASS_THROUGH",
         # Streams may be quiet for as long as they like: a Watch of the health service says nothing for days.
         "stream_idle_timeout": "0s",
@@ -83,7 +86,7 @@ def _listener(listening: Listening, filters: list[dict[str, Any]], folder: Path)
         "filters": [{"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}]
     }
     if listening.tls is not None:
-        chain["transport_socket"] = transport_socket(folder, listening.tls)
+        chain["transport_socket"] = transport_socket(folder, listening.tls, listening.protocols)
         # Whom a verified certificate names; what a caller says of itself is taken away, with TLS and without.
         manager["forward_client_cert_details"] = "SANITIZE_SET"
         manager["set_current_client_cert_details"] = {"subject": True, "uri": True, "dns": True}

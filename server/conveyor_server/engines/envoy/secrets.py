@@ -7,6 +7,7 @@ mount whose links move all look the same to it. They stand in a folder that only
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,10 +27,10 @@ def write_secrets(folder: Path, files: TlsFiles) -> None:
         _replace(folder, _CALLERS, {"validation_context": {"trusted_ca": _inline(read.client_ca)}})
 
 
-def transport_socket(folder: Path, files: TlsFiles) -> dict[str, Any]:
-    """How a listener speaks TLS with what `write_secrets` wrote."""
+def transport_socket(folder: Path, files: TlsFiles, protocols: Sequence[str]) -> dict[str, Any]:
+    """How a listener speaks TLS with what `write_secrets` wrote, and what it offers to speak inside (ALPN)."""
     common: dict[str, Any] = {
-        "alpn_protocols": ["h2"],
+        "alpn_protocols": list(protocols),
         "tls_certificate_sds_secret_configs": [_source(folder, _SERVER)],
     }
     if files.client_ca is not None:
