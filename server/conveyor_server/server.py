@@ -200,7 +200,8 @@ class Server:
     async def drain(self) -> None:
         """Says not ready; after `drain_delay` refuses new work; then finishes what was accepted, or times out."""
         self._health.drain()
-        await asyncio.sleep(self._settings.drain_delay)
+        # Whoever has connected over HTTP before it was open is answered too.
+        await asyncio.gather(asyncio.sleep(self._settings.drain_delay), self.until_open())
         await self._engine.send_away()
         self._gate.close()
         try:

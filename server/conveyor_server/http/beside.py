@@ -58,7 +58,8 @@ class HttpBeside:
     async def until_open(self) -> None:
         """Returns once requests are answered. Raises what keeps them from it."""
         if self._opening is not None:
-            await self._opening
+            # Shielded: whoever waits may give up, and those who are connected still want an answer.
+            await asyncio.shield(self._opening)
 
     async def stop(self, grace: float) -> None:
         """Closes, gives requests in progress `grace` seconds, then cuts them."""
