@@ -67,9 +67,8 @@ def _listener(listening: Listening, filters: list[dict[str, Any]], folder: Path)
         "route_config": {"virtual_hosts": [{"name": "all", "domains": ["*"]}]},
         "http_filters": filters,
         "generate_request_id": False,
-        # A caller is who has connected, whatever its headers say: its rate is limited by that.
-        "use_remote_address": True,
-        "skip_xff_append": True,
+        # A caller is who has connected, for its rate is limited by that; Envoy would believe this header.
+        "early_header_mutation_extensions": [_without_header("x-forwarded-for")],
         "server_header_transformation": "PASS_THROUGH",
         # Streams may be quiet for as long as they like: a Watch of the health service says nothing for days.
         "stream_idle_timeout": "0s",
@@ -96,6 +95,16 @@ def _listener(listening: Listening, filters: list[dict[str, Any]], folder: Path)
         # The parent holds the port for us with a socket of its own.
         "enable_reuse_port": True,
         "filter_chains": [chain],
+    }
+
+
+def _without_header(name: str) -> dict[str, Any]:
+    return {
+        "name": "envoy.http.early_header_mutation.header_mutation",
+        "typed_config": {
+            "@type": f"{_TYPE}.http.early_header_mutation.header_mutation.v3.HeaderMutation",
+            "mutations": [{"remove": name}],
+        },
     }
 
 

@@ -16,7 +16,7 @@ Header = tuple[bytes, bytes]
 _UNITS: Final = {b"H": 3600.0, b"M": 60.0, b"S": 1.0, b"m": 1e-3, b"u": 1e-6, b"n": 1e-9}
 _MAX_DIGITS: Final = 8
 # Belong to the transport, not to the caller.
-_HIDDEN: Final = frozenset({b"content-type", b"host", b"te", b"x-forwarded-client-cert", b"x-envoy-external-address"})
+_HIDDEN: Final = frozenset({b"content-type", b"host", b"te", b"x-forwarded-client-cert"})
 # Written by Envoy about the caller's verified certificate; one that a caller sends is taken away.
 CERTIFICATE_HEADER: Final = b"x-forwarded-client-cert"
 # Parts of it that name somebody, the best first.
