@@ -116,6 +116,7 @@ def stages_of(model: Model) -> list[Stage]:
         _stage("parse infer", _method(_empty, inference_pb2.ModelInferRequest), infer),
         Stage(name="batcher", request=lambda: _run_row(quick.batcher, row)),
         _stage("infer", _infer_method(quick), infer),
+        _stage("infer, the long way", replace(_infer_method(quick), shortcut=None), infer),
         _stage("infer, no histograms", _infer_method(blind), infer),
         _stage("infer, deadline", _infer_method(quick), infer, Caller(time.monotonic() + 1e5)),
         _stage("infer, model", _infer_method(model), infer),
@@ -181,7 +182,9 @@ def _method(handler: Callable[..., Awaitable[Response]], request_type: type) -> 
 def _infer_method(model: Model) -> UnaryMethod:
     handlers = InferenceHandlers(OneModel(model), Unwatched(), Gate(), SharedMemory(), 1)
     request_type = inference_pb2.ModelInferRequest
-    return UnaryMethod(handler=handlers.model_infer, request_type=request_type, codes=INFERENCE_CODES)
+    return UnaryMethod(
+        handler=handlers.model_infer, request_type=request_type, codes=INFERENCE_CODES, shortcut=handlers.shortcut
+    )
 
 
 def _classify_method(model: Model) -> UnaryMethod:

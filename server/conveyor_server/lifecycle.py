@@ -11,7 +11,6 @@ from conveyor_server.memory import require_memory
 from conveyor_server.running import (
     configure_logging,
     exit_now_if_a_run_hangs,
-    prefer_throughput,
     run_in_loop,
     until,
 )
@@ -28,8 +27,6 @@ def serve(settings: ServerSettings) -> int:
     configure_logging(settings.log_level, settings.log_format)
     log.info("configuration %s", settings.in_words())
     require_memory()
-    if settings.cpu_scheduling == "batch":
-        prefer_throughput()
     code = run_in_loop(run(settings))
     exit_now_if_a_run_hangs(code)
     return code

@@ -37,16 +37,6 @@ async def until(event: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:
         await task
 
 
-def prefer_throughput() -> None:
-    """Has this process, and all that it starts, run as batch work, where the system knows that.
-
-    Threads that wake then wait for the running one's turn to end, in place of cutting it short: where several share
-    a core, each does more at a time, and they change far less often (measured: server/PERFORMANCE.md).
-    """
-    with suppress(AttributeError, OSError):
-        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
-
-
 def run_in_loop(main: Coroutine[Any, Any, T]) -> T:
     """Runs on uvloop where it is installed, else on asyncio's own loop."""
     try:

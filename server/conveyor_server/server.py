@@ -44,6 +44,7 @@ from conveyor_server.oversight import Oversight
 from conveyor_server.polling import Poller
 from conveyor_server.reflection import Reflection
 from conveyor_server.repository import Repository
+from conveyor_server.scheduling import Scheduling, can_be_batch
 from conveyor_server.service import SERVICE as CLASSIFIER_SERVICE
 from conveyor_server.service import ClassifierService, ServiceLimits
 from conveyor_server.session import SessionOptions
@@ -110,6 +111,7 @@ class Server:
         self._watching: asyncio.Task[None] | None = None
         self._watching_tokens: asyncio.Task[None] | None = None
         self._overseeing: asyncio.Task[None] | None = None
+        self._scheduling: asyncio.Task[None] | None = None
         self.address = ""
         self.http_address = ""
 
@@ -146,6 +148,9 @@ class Server:
         self._watching_tokens = asyncio.create_task(self._doors.watch_tokens())
         self._watching = asyncio.create_task(Watchdog(self.repository, self._settings.max_run_seconds).run())
         self._overseeing = asyncio.create_task(self._oversight.watch())
+        if self._settings.cpu_scheduling == "auto" and can_be_batch():
+            share = usable_cpus() / self._settings.workers
+            self._scheduling = asyncio.create_task(Scheduling(share).run())
         if self._settings.http:
             shared = self._fellows is not None
             self._http = HttpBeside(self._settings, self._engine, self._http_services, shared=shared)
@@ -212,7 +217,7 @@ class Server:
 
     async def close(self) -> None:
         """Closes the ports, cuts what is still there and gives everything back."""
-        for task in (self._watching, self._watching_tokens, self._overseeing):
+        for task in (self._watching, self._watching_tokens, self._overseeing, self._scheduling):
             if task is not None:
                 task.cancel()
         await self._engine.stop(grace=0.0)

@@ -146,10 +146,10 @@ class ServerSettings(BaseModel):
     intra_op_threads: int = Field(
         0, ge=0, description="Threads of one session; 0 shares the CPU quota out among the instances."
     )
-    cpu_scheduling: Literal["batch", "other"] = Field(
-        "batch",
-        description="How the system schedules the server: batch lets threads that share a core finish their turns, "
-        "which makes more of it; other is every process's own, quicker to wake beside processes that never rest.",
+    cpu_scheduling: Literal["auto", "usual"] = Field(
+        "auto",
+        description="auto: while the server uses up its CPUs, its threads let each other finish their turns, which "
+        "makes more of a core that they share; usual: as the system schedules any process.",
     )
     decode_threads: int = Field(
         0, ge=0, description="Threads that decode large images, for all models; 0 takes one per CPU, 8 at most."

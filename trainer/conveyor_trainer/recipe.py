@@ -99,17 +99,20 @@ RECIPES: dict[str, Recipe] = {
         channels_last=True,
     ),
     # For mnist_cnn_best: small random moves, a rate that rises and falls once, weights averaged over a long time.
+    # bf16 is twice as quick on processors that have its instructions, and slow on others: there give precision fp32.
     "mnist_best": Recipe(
-        epochs=20,
+        epochs=22,
         batch_size=128,
         held_out=0.0,
         optimizer="adamw",
-        learning_rate=0.006,
+        learning_rate=0.005,
         weight_decay=0.02,
         schedule="one_cycle",
         warm_up=0.2,
+        label_smoothing=0.05,
         ema_decay=0.999,
-        augmentation=Augmentation(rotation=10, translation=0.08, scale=0.1, shear=10),
+        augmentation=Augmentation(rotation=12, translation=0.1, scale=0.12, shear=12),
+        precision="bf16",
         channels_last=True,
     ),
 }

@@ -82,9 +82,9 @@ def read_whole(body: bytes, encoding: bytes | None, max_bytes: int) -> bytes:
     return message
 
 
-def length_of(body: bytes | bytearray) -> int:
-    """The length in bytes that the first message of a body says of itself."""
-    return int.from_bytes(body[1:PREFIX_BYTES])
+def length_of(body: bytes) -> int:
+    """The length in bytes that the first message of a body says of itself; 0 where not even that has come."""
+    return int.from_bytes(body[1:PREFIX_BYTES]) if len(body) >= PREFIX_BYTES else 0
 
 
 def decompress(message: bytes, max_bytes: int) -> bytes:

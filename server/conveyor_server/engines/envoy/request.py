@@ -50,16 +50,17 @@ async def messages(body: RequestBody, frames: FrameReader) -> AsyncGenerator[byt
 async def rest_of_body(start: bytes, receive: Receive, max_bytes: int) -> bytes:
     """The whole body of a request that must hold one message. Raises CallError when it is too large, or its caller
     goes before it is complete."""
-    body = bytearray(start)
-    more = True
+    pieces, size, more = [start], len(start), True
     while more:
-        length = max(length_of(body), len(body) - PREFIX_BYTES)
+        length = max(length_of(start), size - PREFIX_BYTES)
         if length > max_bytes:
             raise too_large(length, max_bytes)
         # Shielded: Envoy's side would stumble over a future that was cancelled before it is filled in.
         event = await asyncio.shield(receive())
         if event["type"] == DISCONNECT:
             raise caller_gone()
-        body += event.get("body", b"")
+        piece = event.get("body", b"")
+        pieces.append(piece)
+        size += len(piece)
         more = event.get("more_body", False)
-    return bytes(body)
+    return b"".join(pieces)
