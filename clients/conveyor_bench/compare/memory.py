@@ -12,6 +12,11 @@ def largest_process(pid: int) -> float:
     return max(_resident(each) for each in (pid, *_started_by(pid)))
 
 
+def all_processes(pid: int) -> float:
+    """Resident memory, in MB, of this process and those that it started together; what they share counts for each."""
+    return sum(_resident(each) for each in (pid, *_started_by(pid)))
+
+
 def _resident(pid: int) -> float:
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith("VmRSS:"):

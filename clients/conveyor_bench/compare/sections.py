@@ -6,11 +6,12 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from conveyor_bench.compare.figures import Figures, Row, Section
 from conveyor_bench.compare.generators import measure, run_own
+from conveyor_bench.compare.memory import all_processes
 from conveyor_bench.compare.models import FLOAT_MODEL, MODEL
 from conveyor_bench.compare.results import Curves, table
 from conveyor_bench.compare.targets import (
@@ -23,14 +24,14 @@ from conveyor_bench.compare.targets import (
     infer,
     pinned,
     single_image_targets,
-    start_engine,
 )
 from conveyor_bench.report import histogram, make_report
+from conveyor_bench.server_process import serving
 
 _IN_FLIGHT = (1, 64)
 _CURVE_IN_FLIGHT = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 _BATCH, _BATCH_IN_FLIGHT = 32, 4
-_WORKERS = (1, 2, 3, 4)
+_WORKERS = (1, 2, 3, 4, 8)
 _ECHOES = (SYNC_ECHO, ASYNC_ECHO)
 
 
@@ -110,14 +111,17 @@ def streams(plan: Plan, addresses: dict[str, str]) -> Section:
 
 
 def workers(plan: Plan, repository: Path, engines: Sequence[str], echo: Target) -> Section:
-    """All cores for servers and load alike, beside the echo on one core; one server at a time."""
+    """All cores for servers and load alike, beside the echo on one core; one server at a time, and its memory."""
     entries = [_entry(plan, echo, 64)]
     for engine in engines:
         for count in _WORKERS:
             row = Row(name=f"{engine}, --workers {count}", compared_with=(echo.name,))
             entries.append(Entry(row=row, measure=_with_workers(plan, repository, engine, count)))
-    note = "ModelInfer, float32, 64 in flight. The echo keeps to one core; the others share all cores with the load."
-    return take_turns(plan, "All cores, 1 to 4 workers", note, entries)
+    note = (
+        "ModelInfer, float32, 64 in flight. The echo keeps to one core; the others share all cores with the load. "
+        "Memory: resident, of all the server's processes; pages that they share count for each."
+    )
+    return take_turns(plan, "All cores, 1 to 8 workers", note, entries)
 
 
 def draw_curves(plan: Plan, addresses: dict[str, str], echoes: list[Target]) -> Curves:
@@ -158,8 +162,9 @@ def alone(plan: Plan, file: Path, core: set[int], batch: int) -> Callable[[], Fi
 def _with_workers(plan: Plan, repository: Path, engine: str, count: int) -> Callable[[], Figures]:
     def run() -> Figures:
         with ExitStack() as stack:
-            address = start_engine(stack, repository, engine, "--workers", str(count))
-            return measure(infer(address, FLOAT_MODEL), 64, plan.seconds, plan.h2load)
+            server = stack.enter_context(serving(repository, "--engine", engine, "--workers", str(count)))
+            figures = measure(infer(server.address, FLOAT_MODEL), 64, plan.seconds, plan.h2load)
+            return replace(figures, memory=all_processes(server.process.pid))
 
     return run
 
