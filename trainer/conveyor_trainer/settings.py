@@ -28,7 +28,7 @@ class TrainSettings(BaseModel):
     )
     recipe: str = Field(
         default="default",
-        description="how to train: default, article (as textbooks do), mnist_best (20 epochs with augmentation), or a "
+        description="how to train: default, article (as textbooks do), mnist_best (22 epochs with augmentation), or a "
         ".yaml file of a recipe's settings",
     )
     epochs: PositiveInt | None = Field(default=None, description="passes over the training images; by the recipe")
