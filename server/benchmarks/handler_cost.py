@@ -90,6 +90,10 @@ class Unwatched:
         """Never."""
         return None
 
+    def shares_out(self, name: str) -> bool:
+        """It does not."""
+        return False
+
     async def drift_of(self, model: Model) -> classifier_pb2.Drift | None:
         """Unknown."""
         return None

@@ -24,6 +24,7 @@ from conveyor_server.batch import (
     Rows,
     Segment,
 )
+from conveyor_server.batch_errors import failed, late, unloaded
 from conveyor_server.deadlines import DeadlineWatch, sooner
 from conveyor_server.errors import ErrorKind, ServingError
 from conveyor_server.instance import BatchResult, Instance
@@ -140,7 +141,7 @@ class Batcher:
         size = len(rows)
         self._admitted_rows -= size
         if self._closed:
-            raise _unloaded()
+            raise unloaded()
         now = self._clock()
         arrived_at = now if arrived_at is None else arrived_at
         if self._limits.default_timeout and priority != BACKGROUND_PRIORITY:
@@ -158,6 +159,9 @@ class Batcher:
         except asyncio.CancelledError:
             self._leave_queue(request)
             raise
+        finally:
+            # An error that the reply holds would hold this frame, and with it the rows, until the collector comes.
+            del reply, request
 
     async def wait_idle(self) -> None:
         """Returns when nothing is admitted, queued or running; to be called when no more requests come."""
@@ -170,7 +174,7 @@ class Batcher:
         self._closed = True
         self._deadlines.close()
         for request in list(self._queue):
-            self._fail(request, _unloaded())
+            self._fail(request, unloaded())
         for instance in self._instances:
             instance.close()
 
@@ -260,7 +264,7 @@ class Batcher:
         except Exception as error:
             log.error("a batch of %d rows failed", batch.size, exc_info=error)
             for segment in batch.segments:
-                self._fail(segment.request, _failed())
+                self._fail(segment.request, failed())
             self._observe(batch, None, result.compute_seconds)
             return
         answered = []
@@ -280,7 +284,7 @@ class Batcher:
             self.observer.observe(batch, output, compute_seconds)
 
     def _expire(self, request: PendingRequest) -> None:
-        self._fail(request, _late(request))
+        self._fail(request, late(request))
 
     @property
     def _is_idle(self) -> bool:
@@ -303,18 +307,3 @@ class Batcher:
 
     def _retry_after_ms(self) -> int:
         return max(MIN_RETRY_MS, round(1000 * self.expected_wait))
-
-
-def _late(request: PendingRequest) -> ServingError:
-    waited = (request.deadline or 0.0) - request.submitted_at
-    message = f"the deadline passed after {max(0.0, waited) * 1000:.0f} ms in the queue, before the model ran"
-    return ServingError(ErrorKind.DEADLINE_PASSED, message)
-
-
-def _failed() -> ServingError:
-    message = "the model failed while it ran this request's batch; the server's log has the cause"
-    return ServingError(ErrorKind.MODEL_FAILED, message)
-
-
-def _unloaded() -> ServingError:
-    return ServingError(ErrorKind.STOPPING, "the model is being unloaded; try again")

@@ -86,7 +86,7 @@ class Model:
         try:
             _check_deadline(deadline, arrived)
             self.batcher.admit(len(rows))
-            outcome = await self.batcher.run(rows, deadline, priority)
+            outcome = await self.batcher.run(rows, deadline, priority, arrived)
             note_run(self.name, self.version_text, arrived, 0.0, outcome)
             return outcome
         except BaseException as error:

@@ -15,5 +15,8 @@ class Overseer(Protocol):
     def canary_for(self, name: str, version: str, request_id: str, context: CallContext) -> Model | None:
         """The canary version where this request is one of its share; None where it is not."""
 
+    def shares_out(self, name: str) -> bool:
+        """Whether a share of the requests that name no version goes to a canary."""
+
     async def drift_of(self, model: Model) -> classifier_pb2.Drift | None:
         """What is served beside what the model was trained on; None where nothing is known."""

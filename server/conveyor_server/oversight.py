@@ -69,6 +69,10 @@ class Oversight:
         """The canary version where this request is one of its share; None where it is not."""
         return self._traffic.canary_for(name, version, request_id, context)
 
+    def shares_out(self, name: str) -> bool:
+        """Whether a share of the requests that name no version goes to a canary."""
+        return self._traffic.shares_out(name)
+
     async def drift_of(self, model: Model) -> classifier_pb2.Drift | None:
         """What all workers served beside what the model was trained on; None where nothing is known."""
         observer = self._observation.of(model)

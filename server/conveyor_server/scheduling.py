@@ -63,8 +63,8 @@ class Scheduling:
 
 
 def can_be_batch() -> bool:
-    """Whether this system knows batch work."""
-    return hasattr(os, "SCHED_BATCH") and _THREADS.is_dir()
+    """Whether this system knows batch work, and nobody has chosen another policy for this process."""
+    return hasattr(os, "SCHED_BATCH") and _THREADS.is_dir() and os.sched_getscheduler(0) == os.SCHED_OTHER
 
 
 def _use_batch(batch: bool) -> None:

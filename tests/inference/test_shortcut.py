@@ -40,13 +40,18 @@ class Place:
     def __init__(self) -> None:
         self.serving: Model | None = None
         self.canary: Model | None = None
+        self.draws = 0
 
     def find(self, name: str, version: str) -> Model:
         if self.serving is None:
             raise ServingError(ErrorKind.NOT_READY, "it is gone")
         return self.serving
 
+    def shares_out(self, name: str) -> bool:
+        return self.canary is not None
+
     def canary_for(self, name: str, version: str, request_id: str, context: object) -> Model | None:
+        self.draws += 1
         return self.canary
 
     @property
@@ -133,11 +138,21 @@ async def test_a_new_version_answers_at_once_requests_of_a_form_learnt_before() 
     await scene.answer(1, scene.ask())
     scene.place.serving = scene.model(2)
     assert (await scene.answer(2, scene.ask())).model_version == "2"
-    scene.place.canary = scene.model(3)
-    assert (await scene.answer(3, scene.ask())).model_version == "3"
-    scene.place.canary = None
-    assert (await scene.answer(2, scene.ask())).model_version == "2"
     assert scene.parsed == 1
+
+
+@in_loop
+async def test_while_a_canary_has_a_share_each_request_is_drawn_for_just_once() -> None:
+    scene = Scene()
+    await scene.answer(1, scene.ask())
+    scene.place.canary, scene.place.draws = scene.model(3), 0
+    for _ in range(2):
+        assert (await scene.answer(3, scene.ask())).model_version == "3"
+    assert scene.place.draws == 2
+    scene.place.canary = None
+    parsed = scene.parsed
+    assert (await scene.answer(1, scene.ask())).model_version == "1"
+    assert scene.parsed == parsed
 
 
 @in_loop

@@ -14,8 +14,6 @@ from conveyor_server.tracing.watch import Observers
 
 if TYPE_CHECKING:
     from conveyor_server.settings import ServerSettings
-
-if TYPE_CHECKING:
     from conveyor_server.tracing.spans import Spans
 
 log = logging.getLogger(__name__)

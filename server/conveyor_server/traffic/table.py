@@ -46,6 +46,10 @@ class Traffic:
         rule = self.state(name).rule
         return () if rule is None else rule.versions
 
+    def shares_out(self, name: str) -> bool:
+        """Whether a share of the requests that name no version goes to a canary."""
+        return name in self._splits
+
     def canary_for(self, name: str, version: str, request_id: str, context: CallContext) -> Model | None:
         """The canary version where this request is one of its share; None where it is not."""
         if not self._splits or version:

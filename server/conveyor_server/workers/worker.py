@@ -6,7 +6,6 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
-from typing import TYPE_CHECKING
 
 from conveyor_contract.errors import ConveyorError
 from conveyor_server.candidate import Candidate
@@ -23,9 +22,6 @@ from conveyor_server.workers.link import Body, Kind, Link, Message
 from conveyor_server.workers.settings_text import settings_of_text
 from conveyor_server.workers.shared_calls import to_bytes, to_text
 from conveyor_server.workers.start import Start
-
-if TYPE_CHECKING:
-    pass
 
 log = logging.getLogger(__name__)
 

@@ -126,9 +126,11 @@ class AsgiEngine:
                 async with aclosing(answer_stream(method, requests, call)) as answers:
                     async for message in answers:
                         await response.write(message)
-                await response.end(call.trailing)
+                await response.flush()
         except CallError as failure:
             await response.fail(failure, call.trailing)
+        else:
+            await response.end(call.trailing)
 
 
 async def _refuse(send: Send) -> None:

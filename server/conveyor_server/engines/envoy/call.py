@@ -155,7 +155,12 @@ class Call:
         self._calls.remove(self)
         self.task = None
         if kind is asyncio.CancelledError and self._failure is not None:
-            raise self._failure
+            # Let go of: it will hold the frames of the call, which hold the call.
+            failure, self._failure = self._failure, None
+            try:
+                raise failure
+            finally:
+                del failure
 
 
 def caller_gone() -> CallError:

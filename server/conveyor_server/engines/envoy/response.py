@@ -18,7 +18,7 @@ _START: Final[Event] = {"type": "http.response.start", "status": 200, "headers":
 _NO_MORE: Final[Event] = {"type": "http.response.body", "body": b"", "more_body": False}
 _OK: Final[Event] = {"type": "http.response.trailers", "headers": trailers_of(Code.OK, "", ())}
 
-# Bytes of answers that wait for Envoy to take the ones before; then their stream waits too.
+# Bytes of answers that wait for Envoy to take those before; with more, their stream waits too.
 MAX_WAITING: Final = 64 * 1024
 
 Pairs = Sequence[tuple[str, str]]
@@ -53,30 +53,38 @@ class StreamResponse:
     together and go out as the next piece.
     """
 
-    __slots__ = ("_max_bytes", "_send", "_sending", "_started", "_waiting")
+    __slots__ = ("_gone", "_max_bytes", "_moved", "_send", "_sending", "_started", "_waiting")
 
     def __init__(self, send: Send, max_bytes: int) -> None:
         self._send = send
         self._max_bytes = max_bytes
         self._started = False
         self._waiting = bytearray()
+        # The piece that is on its way; set when it has arrived, or when its caller turned out to be gone.
         self._sending: asyncio.Future[None] | None = None
+        self._moved = asyncio.Event()
+        self._gone = False
 
     async def write(self, message: bytes) -> None:
         """One of several answers; returns when there is room for the next. Raises CallError."""
         check_size(message, self._max_bytes)
         self._start()
         self._waiting += frame(message)
-        if self._sending is None:
+        if self._sending is None and not self._gone:
             self._send_waiting()
-        while self._sending is not None and len(self._waiting) >= MAX_WAITING:
-            await self._sent()
+        while not self._gone and len(self._waiting) >= MAX_WAITING:
+            await self._move()
+        self._check_gone()
+
+    async def flush(self) -> None:
+        """Returns when Envoy has taken every answer. Raises CallError."""
+        while self._sending is not None:
+            await self._move()
+        self._check_gone()
 
     async def end(self, trailing: Pairs) -> None:
-        """The end of a call whose answers are all written. Raises CallError."""
+        """The end of a call, after `flush`."""
         self._start()
-        while self._sending is not None:
-            await self._sent()
         self._send(_NO_MORE)
         await _last(self._send, _trailers(trailing))
 
@@ -86,7 +94,7 @@ class StreamResponse:
             await fail(self._send, failure, trailing)
             return
         headers = trailers_of(failure.code, failure.message, (*trailing, *failure.trailing_metadata))
-        self._send({"type": "http.response.body", "body": bytes(self._waiting), "more_body": False})
+        self._send({"type": "http.response.body", "body": self._take_waiting(), "more_body": False})
         await _last(self._send, {"type": "http.response.trailers", "headers": headers})
 
     def _start(self) -> None:
@@ -95,27 +103,31 @@ class StreamResponse:
             self._send(_START)
 
     def _send_waiting(self) -> None:
-        event = {"type": "http.response.body", "body": bytes(self._waiting), "more_body": True}
-        self._waiting.clear()
+        # Never awaited itself: Envoy's side would stumble over a future that was cancelled before it is filled in.
+        event = {"type": "http.response.body", "body": self._take_waiting(), "more_body": True}
         self._sending = asyncio.ensure_future(self._send(event))
         self._sending.add_done_callback(self._note_sent)
 
-    def _note_sent(self, sending: asyncio.Future[None]) -> None:
-        if sending.cancelled() or sending.exception() is not None:
-            # Left as it is, for whoever writes next.
-            return
-        self._sending = None
-        if self._waiting:
-            self._send_waiting()
+    def _take_waiting(self) -> bytes:
+        taken = bytes(self._waiting)
+        self._waiting.clear()
+        return taken
 
-    async def _sent(self) -> None:
-        """Waits for the piece that is on its way. Raises CallError when its caller has gone."""
-        assert self._sending is not None
-        try:
-            # Shielded: Envoy's side would stumble over a future that was cancelled before it is filled in.
-            await asyncio.shield(self._sending)
-        except OSError:
-            raise caller_gone() from None
+    def _note_sent(self, sending: asyncio.Future[None]) -> None:
+        self._sending = None
+        self._gone = sending.cancelled() or sending.exception() is not None
+        if self._waiting and not self._gone:
+            self._send_waiting()
+        self._moved.set()
+
+    async def _move(self) -> None:
+        """Returns when the piece on its way has arrived."""
+        self._moved.clear()
+        await self._moved.wait()
+
+    def _check_gone(self) -> None:
+        if self._gone:
+            raise caller_gone()
 
 
 async def _last(send: Send, event: Event) -> None:

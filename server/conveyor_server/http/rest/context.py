@@ -11,6 +11,7 @@ from typing import Any, Final
 from starlette.requests import Request
 
 from conveyor_server.calls import CallError
+from conveyor_server.engines import CERTIFICATE_NAME
 from conveyor_server.engines.envoy.metadata import decode_metadata, name_of_peer, parse_timeout
 from conveyor_server.errors import ErrorKind, ServingError
 from conveyor_server.statuses import Code
@@ -45,7 +46,7 @@ class HttpContext:
     @property
     def certificate_name(self) -> str | None:
         """Whom the caller's certificate names, once it is verified."""
-        name: str | None = self._request.scope.get("certificate_name")
+        name: str | None = self._request.scope.get(CERTIFICATE_NAME)
         return name
 
     @property
