@@ -86,7 +86,7 @@ class StreamResponse:
             await fail(self._send, failure, trailing)
             return
         headers = trailers_of(failure.code, failure.message, (*trailing, *failure.trailing_metadata))
-        self._send({"type": "http.response.body", "body": bytes(self._waiting), "more_body": False})
+        self._send({"type": "http.response.body", "body": self._take_waiting(), "more_body": False})
         await _last(self._send, {"type": "http.response.trailers", "headers": headers})
 
     def _start(self) -> None:
@@ -95,12 +95,18 @@ class StreamResponse:
             self._send(_START)
 
     def _send_waiting(self) -> None:
-        event = {"type": "http.response.body", "body": bytes(self._waiting), "more_body": True}
-        self._waiting.clear()
+        event = {"type": "http.response.body", "body": self._take_waiting(), "more_body": True}
         self._sending = asyncio.ensure_future(self._send(event))
         self._sending.add_done_callback(self._note_sent)
 
+    def _take_waiting(self) -> bytes:
+        waiting = bytes(self._waiting)
+        self._waiting.clear()
+        return waiting
+
     def _note_sent(self, sending: asyncio.Future[None]) -> None:
+        if sending is not self._sending:
+            return
         if sending.cancelled() or sending.exception() is not None:
             # Left as it is, for whoever writes next.
             return
@@ -110,12 +116,16 @@ class StreamResponse:
 
     async def _sent(self) -> None:
         """Waits for the piece that is on its way. Raises CallError when its caller has gone."""
-        assert self._sending is not None
+        sending = self._sending
+        assert sending is not None
         try:
             # Shielded: Envoy's side would stumble over a future that was cancelled before it is filled in.
-            await asyncio.shield(self._sending)
+            await asyncio.shield(sending)
         except OSError:
             raise caller_gone() from None
+        # One that is done is not waited for at all, so its own callback may not have had its turn yet, and would
+        # never have it if its turn were waited for here again.
+        self._note_sent(sending)
 
 
 async def _last(send: Send, event: Event) -> None:
