@@ -163,21 +163,29 @@ class Callers:
             for number in range(index, index + STREAM_ITEMS):
                 yield pb.ClassifyStreamRequest(item_id=number, image=image(number), model_name=MODEL)
 
+        call = ClassifierServiceStub(channel).ClassifyStream(items(), timeout=DEADLINE)
         left = set(range(index, index + STREAM_ITEMS))
-        async for answer in ClassifierServiceStub(channel).ClassifyStream(items(), timeout=DEADLINE):
-            if answer.item_id not in left:
-                self.tally.note_lost(f"item {answer.item_id} was answered twice, or never asked")
-            left.discard(answer.item_id)
-            error = answer.result.error
-            if error.code in [code.value[0] for code in REFUSALS]:
-                raise RefusedItem(error.message)
-            if error.code:
-                self.tally.note_lost(f"item: {error.message}")
-                continue
-            best = answer.result.answer.predictions[0]
-            self._note(answer.model_version, answer.item_id, best.index, best.probability, started)
+        try:
+            async for answer in call:
+                if answer.item_id not in left:
+                    self.tally.note_lost(f"item {answer.item_id} was answered twice, or never asked")
+                left.discard(answer.item_id)
+                self._note_item(answer, started)
+        finally:
+            # One that is left before its end would keep its connection, whatever becomes of the channel.
+            call.cancel()
         if left:
             self.tally.note_lost(f"a stream ended well, and {len(left)} items have no answer")
+
+    def _note_item(self, answer: pb.ClassifyStreamResponse, started: float) -> None:
+        error = answer.result.error
+        if error.code in [code.value[0] for code in REFUSALS]:
+            raise RefusedItem(error.message)
+        if error.code:
+            self.tally.note_lost(f"item: {error.message}")
+            return
+        best = answer.result.answer.predictions[0]
+        self._note(answer.model_version, answer.item_id, best.index, best.probability, started)
 
     def _note(self, version: str, index: int, label: int, probability: float, started: float) -> None:
         mistake = self._right.mistake(version, index, label, probability)

@@ -15,6 +15,9 @@ from tests.chaos.callers import Callers
 from tests.server.envoy.test_workers import workers_of
 from tests.server.process import ServerProcess
 
+# Seconds that a load or an unload may take; a server that stands still would keep us for ever.
+CONTROL_SECONDS = 60.0
+
 
 @dataclass(frozen=True, kw_only=True)
 class Setting:
@@ -62,9 +65,9 @@ class Scene:
     def _control(self, what: str) -> None:
         with triton.InferenceServerClient(self.server.address) as client:
             if what == "load":
-                client.load_model(MODEL)
+                client.load_model(MODEL, client_timeout=CONTROL_SECONDS)
             else:
-                client.unload_model(MODEL)
+                client.unload_model(MODEL, client_timeout=CONTROL_SECONDS)
 
 
 @contextmanager
