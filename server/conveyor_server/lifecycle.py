@@ -74,8 +74,9 @@ async def live(settings: ServerSettings, stop: StopRequests) -> int:
 
     async def begin() -> None:
         await server.start()
-        announce(await server.load(), settings)
+        report = await server.load()
         await server.until_open()
+        announce(report, settings)
         await server.poll()
 
     try:

@@ -131,9 +131,9 @@ class Worker:
             for path, payload in start.state.calls:
                 await self._fellows.answer(path, to_bytes(payload))
             await server.start()
+        await server.until_open()
         self._link.tell(Kind.READY, **asdict(report))
         self._server.set_result(server)
-        await server.until_open()
 
     async def _prepare(self, server: Server, body: Body) -> Body:
         name = body["name"]
