@@ -148,7 +148,7 @@ class Server:
         self._watching_tokens = asyncio.create_task(self._doors.watch_tokens())
         self._watching = asyncio.create_task(Watchdog(self.repository, self._settings.max_run_seconds).run())
         self._overseeing = asyncio.create_task(self._oversight.watch())
-        if self._settings.cpu_scheduling == "auto" and can_be_batch():
+        if self._engine.takes_turns and self._settings.cpu_scheduling == "auto" and can_be_batch():
             share = usable_cpus() / self._settings.workers
             self._scheduling = asyncio.create_task(Scheduling(share).run())
         if self._settings.http:

@@ -148,8 +148,8 @@ class ServerSettings(BaseModel):
     )
     cpu_scheduling: Literal["auto", "usual"] = Field(
         "auto",
-        description="auto: while the server uses up its CPUs, its threads let each other finish their turns, which "
-        "makes more of a core that they share; usual: as the system schedules any process.",
+        description="auto: while the server uses up its CPUs, with the engine envoy, its threads let each other finish "
+        "their turns, which makes more of a core that they share; usual: as the system schedules any process.",
     )
     decode_threads: int = Field(
         0, ge=0, description="Threads that decode large images, for all models; 0 takes one per CPU, 8 at most."

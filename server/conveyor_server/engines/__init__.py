@@ -18,6 +18,8 @@ class Engine(Protocol):
     """One port, and the methods behind it."""
 
     name: str
+    # Whether it does more where its threads wait for each other's turns to end; see `scheduling.py`.
+    takes_turns: bool
 
     def answer_http(self, application: HttpApplication) -> None:
         """Has requests that are not gRPC answered by this; before the start. Raises StartError where it cannot."""

@@ -42,6 +42,8 @@ class GrpcioEngine:
     """Serves a table of methods on one port."""
 
     name = "grpcio"
+    # Its poller hands over one new call for each turn of the loop: as batch work it would get none in between.
+    takes_turns = False
 
     def __init__(self, methods: MethodTable, listening: Listening) -> None:
         self._listening = listening

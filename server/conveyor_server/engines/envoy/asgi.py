@@ -39,6 +39,7 @@ class AsgiEngine:
     """Carries a table of methods. Envoy owns the port: this only answers what comes in through `handle`."""
 
     name = "envoy"
+    takes_turns = True
 
     def __init__(
         self,
