@@ -99,7 +99,7 @@ RECIPES: dict[str, Recipe] = {
         channels_last=True,
     ),
     # For mnist_cnn_best: small random moves, a rate that rises and falls once, weights averaged over a long time.
-    # bf16 is twice as quick on processors that have its instructions, and slow on others: there give precision fp32.
+    # bf16 is quicker on processors that have its instructions, and slow on others: there give precision fp32.
     "mnist_best": Recipe(
         epochs=22,
         batch_size=128,
