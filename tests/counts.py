@@ -8,7 +8,7 @@ _COUNTS = {
     "mutated model files": (300, 5000),
     "mutated images": (300, 10000),
     "batch arithmetic examples": (100, 2000),
-    "cancellation interleavings": (50, 1000),
+    "cancellation interleavings": (200, 1000),
     "drain rounds": (2, 50),
     "killed worker rounds": (2, 50),
     "reload rounds": (2, 50),
