@@ -3,7 +3,7 @@
 import os
 
 # name: (make test, make test-full)
-_COUNTS = {
+ROWS = {
     "random architectures": (40, 400),
     "mutated model files": (300, 5000),
     "mutated images": (300, 10000),
@@ -34,10 +34,10 @@ _COUNTS = {
 
 def is_full() -> bool:
     """Whether the suite runs in full."""
-    return os.environ.get("CONVEYOR_TEST_COUNTS") == "full"
+    return os.environ.get("CONVEYOR_TESTROWS") == "full"
 
 
 def count(name: str) -> int:
     """The number of repetitions for the suite that runs now."""
-    small, full = _COUNTS[name]
+    small, full = ROWS[name]
     return full if is_full() else small
