@@ -34,7 +34,7 @@ ROWS = {
 
 def is_full() -> bool:
     """Whether the suite runs in full."""
-    return os.environ.get("CONVEYOR_TESTROWS") == "full"
+    return os.environ.get("CONVEYOR_TEST_COUNTS") == "full"
 
 
 def count(name: str) -> int:
