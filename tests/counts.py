@@ -3,12 +3,12 @@
 import os
 
 # name: (make test, make test-full)
-_COUNTS = {
+ROWS = {
     "random architectures": (40, 400),
     "mutated model files": (300, 5000),
     "mutated images": (300, 10000),
     "batch arithmetic examples": (100, 2000),
-    "cancellation interleavings": (50, 1000),
+    "cancellation interleavings": (200, 1000),
     "drain rounds": (2, 50),
     "killed worker rounds": (2, 50),
     "reload rounds": (2, 50),
@@ -39,5 +39,5 @@ def is_full() -> bool:
 
 def count(name: str) -> int:
     """The number of repetitions for the suite that runs now."""
-    small, full = _COUNTS[name]
+    small, full = ROWS[name]
     return full if is_full() else small

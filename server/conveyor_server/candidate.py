@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from conveyor_server.folder import VersionFiles
 from conveyor_server.model import Model
+
+UNFINISHED: Final = "its file is still being written"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,6 +21,11 @@ class Candidate:
     models: dict[int, Model]
     kept: set[int]
     failures: dict[int, str]
+
+    @property
+    def faults(self) -> dict[int, str]:
+        """Of the failures those that are the file's own, and stay until it changes."""
+        return {version: reason for version, reason in self.failures.items() if reason != UNFINISHED}
 
     @property
     def versions(self) -> list[int]:

@@ -6,12 +6,16 @@ import asyncio
 import logging
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 
-from conveyor_server.errors import ServingError
+from conveyor_server.errors import ErrorKind, ServingError
 from conveyor_server.folder import RepositoryError, VersionFiles, scan
 from conveyor_server.model_control import ModelControl
 
 log = logging.getLogger(__name__)
+
+# What may have gone by the next look, although no file has changed: no worker was there, or they saw different files.
+PASSING: Final = (ErrorKind.NOT_READY, ErrorKind.INTERNAL)
 
 
 class Poller:
@@ -23,6 +27,8 @@ class Poller:
         self._seen: Mapping[str, VersionFiles] = {}
         # Empty at first: the first look asks for every model, which changes nothing that is loaded already.
         self._applied: dict[str, VersionFiles] = {}
+        # Models whose last load came to nothing, and why.
+        self._refused: dict[str, str] = {}
         self._is_gone = False
 
     async def run(self, seconds: float) -> None:
@@ -63,10 +69,17 @@ class Poller:
         return None if reason else found
 
     async def _load(self, name: str) -> None:
+        reason = ""
         try:
             await self._control.load(name, "", reload=False)
         except ServingError as error:
-            log.error("model=%s stays as it is: %s", name, error)
+            reason = str(error)
+            if reason != self._refused.get(name):
+                log.error("model=%s stays as it is: %s", name, error)
+            if error.kind in PASSING:
+                # Known, so that it is unloaded when it goes, and unlike what is there, so that it is tried again.
+                self._applied[name] = {}
+        self._refused[name] = reason
 
     async def _unload(self, name: str) -> None:
         try:

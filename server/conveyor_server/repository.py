@@ -9,13 +9,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
 
 from conveyor_contract.errors import ConveyorError
-from conveyor_server.candidate import Candidate
+from conveyor_server.candidate import UNFINISHED, Candidate
 from conveyor_server.entry import Entry, State, unavailable
 from conveyor_server.errors import ErrorKind, ServingError, StartError
 from conveyor_server.folder import (
@@ -32,8 +31,6 @@ from conveyor_server.retirement import Retirement
 from conveyor_server.version_policy import NEWEST, VersionPolicy
 
 log = logging.getLogger(__name__)
-
-UNFINISHED: Final = "its file is still being written"
 
 
 class Repository(Index):
@@ -169,15 +166,21 @@ class Repository(Index):
             self._put(Entry(name=name, version=version, file=file, state=State.READY, model=model))
         self._list_others(candidate)
 
-    def abort(self, candidate: Candidate, reason: str) -> None:
-        """Drops what was loaded; what served before goes on, and the index says why."""
+    def abort(self, candidate: Candidate, reason: str, failures: Mapping[int, str] | None = None) -> None:
+        """Drops what was loaded; what served before goes on, and the index says why.
+
+        `failures` are versions that cannot be served elsewhere, with why. What was loaded here and has no fault is
+        tried again at the next occasion.
+        """
         for model in candidate.models.values():
             model.batcher.close()
-        candidate.failures.update({version: reason for version in candidate.models})
+        faults = {version: why for version, why in (failures or {}).items() if version in candidate.models}
+        dropped = candidate.models.keys() - faults.keys()
+        candidate.failures.update({version: reason for version in dropped} | faults)
         candidate.models.clear()
-        self._list_others(candidate)
+        self._list_others(candidate, dropped)
 
-    def _list_others(self, candidate: Candidate) -> None:
+    def _list_others(self, candidate: Candidate, dropped: Collection[int] = ()) -> None:
         """The versions that do not come with this candidate: failed, not wanted, or gone from the folder."""
         name = candidate.name
         for version, file in candidate.files.items():
@@ -186,7 +189,8 @@ class Repository(Index):
                 if reason is not None:
                     self._put(replace(known, reason=reason))
             elif reason is not None:
-                self._put(replace(unavailable(name, version, file, reason), failed=reason != UNFINISHED))
+                failed = reason != UNFINISHED and version not in dropped
+                self._put(replace(unavailable(name, version, file, reason), failed=failed))
             elif known is None or not known.failed:
                 self._put(unavailable(name, version, file, self._why_not_chosen(name)))
         for version, entry in list(self._entries.get(name, {}).items()):

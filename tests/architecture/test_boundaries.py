@@ -1,4 +1,4 @@
-"""What may import what, how long a file may be, and which names say too little."""
+"""What may import what, how long a file may be, which names say too little, and which say nothing at all."""
 
 import ast
 import subprocess
@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 
 import pytest
+
+from tests.counts import ROWS
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = {
@@ -92,3 +94,9 @@ def test_a_file_can_be_read_in_one_sitting() -> None:
 def test_files_are_named_after_what_they_hold() -> None:
     vague = {"util", "utils", "helper", "helpers", "common", "misc"}
     assert not [source for source in _all_sources() if vague & {source.stem, source.parent.name}]
+
+
+def test_every_row_of_the_counts_counts_something() -> None:
+    sources = "".join(source.read_text() for source in sorted((ROOT / "tests").rglob("test_*.py")))
+    others = "".join(source.read_text() for source in sorted((ROOT / "tests").rglob("conftest.py")))
+    assert [name for name in ROWS if f'count("{name}")' not in sources + others] == []

@@ -44,7 +44,7 @@ class Fault:
     # Makes the repository's folder.
     place: Callable[[], AbstractContextManager[Path]] = places.plain
     # Stands around the server's start.
-    around: Callable[[Path], AbstractContextManager[None]] = clock.ordinary
+    around: Callable[[Path, Setting], AbstractContextManager[None]] = clock.ordinary
     # Why it cannot be caused here; None if it can.
     why_not: Callable[[Setting], str | None] = nothing_stops_it
     # Whether the server lives on.
@@ -198,22 +198,15 @@ def no_worker(setting: Setting) -> str | None:
     return "the server is one process, and has no worker to lose" if alone else None
 
 
-def no_clock(setting: Setting) -> str | None:
-    """Where the clock cannot be made to jump for the process that serves."""
-    if setting.engine == "envoy":
-        return "Envoy does not start with libfaketime in it"
-    return clock.why_no_jump()
-
-
 def one_worker_is_enough(setting: Setting) -> str | None:
     """The watchdog of each worker is the same."""
     return None if setting.workers == 1 else "each worker has a watchdog of its own"
 
 
-def with_a_loop(folder: Path) -> AbstractContextManager[None]:
+def with_a_loop(folder: Path, setting: Setting) -> AbstractContextManager[None]:
     """A repository in which a model can be made to hang."""
     write_loop_model(folder)
-    return clock.ordinary(folder)
+    return clock.ordinary(folder, setting)
 
 
 FAULTS = (
@@ -225,7 +218,7 @@ FAULTS = (
     Fault(name="corrupt version", act=corrupt),
     Fault(name="full disk", act=full_disk, place=places.small_disk, why_not=lambda setting: places.why_no_small_disk()),
     Fault(name="slow disk", act=slow_disk, flags=POLL),
-    Fault(name="clock jump", act=clock_jump, around=clock.can_jump, why_not=no_clock),
+    Fault(name="clock jump", act=clock_jump, around=clock.can_jump, why_not=clock.why_no_jump),
     Fault(
         name="hung session",
         act=hung_session,

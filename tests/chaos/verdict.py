@@ -49,7 +49,7 @@ async def try_fault(fault: Fault, setting: Setting, seconds: float) -> Verdict:
         right = RightAnswers()
         right.write(repository, 1)
         flags = ("--engine", setting.engine, "--workers", str(setting.workers), *fault.flags)
-        with fault.around(repository):
+        with fault.around(repository, setting):
             server = ServerProcess(repository, *flags)
         try:
             return await _with_server(fault, setting, server, repository, right, seconds)

@@ -5,10 +5,11 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conveyor_server.batch import Batch, PendingRequest, Segment, bucket_for, pad
+from tests.counts import count
 
 
 @pytest.fixture(scope="module")
@@ -25,6 +26,7 @@ def pending(loop: asyncio.AbstractEventLoop, first: int, count: int) -> PendingR
     return PendingRequest(rows=rows, reply=loop.create_future(), arrived_at=0.0, submitted_at=0.0)
 
 
+@settings(max_examples=count("batch arithmetic examples"), deadline=None)
 @given(counts=st.lists(st.integers(1, 12), min_size=1, max_size=12), limit=st.integers(1, 9), data=st.data())
 def test_every_row_comes_back_to_its_own_request_in_order(
     loop: asyncio.AbstractEventLoop, counts: list[int], limit: int, data: st.DataObject

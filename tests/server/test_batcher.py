@@ -8,6 +8,7 @@ import pytest
 
 from conveyor_server.batch import BACKGROUND_PRIORITY, Batch, Outcome, Rows
 from conveyor_server.errors import ErrorKind, ServingError
+from tests.counts import count
 from tests.server.scripted import Bench, doubled, in_loop
 
 
@@ -235,7 +236,7 @@ async def test_closing_refuses_who_waits_and_lets_the_running_batch_finish() -> 
     assert bench.instance.closed
 
 
-@pytest.mark.parametrize("seed", range(200))
+@pytest.mark.parametrize("seed", range(count("cancellation interleavings")))
 def test_callers_that_leave_at_random_moments_touch_nobody_else(seed: int) -> None:
     @in_loop
     async def scenario() -> None:

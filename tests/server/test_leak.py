@@ -60,11 +60,6 @@ def processes_of(pid: int) -> list[Sample]:
     return sorted(samples, key=lambda each: -each.resident_mib)
 
 
-def threads_of(sample: Sample) -> int:
-    """All but grpcio's own pool, which takes one more now and then, up to a limit of its own."""
-    return sample.threads - sum(n for name, n in sample.thread_names.items() if name.startswith("event_engine"))
-
-
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("engine", ["grpcio", "envoy"])
 def test_many_requests_leave_nothing_behind(tmp_path: Path, engine: str) -> None:
@@ -81,5 +76,5 @@ def test_many_requests_leave_nothing_behind(tmp_path: Path, engine: str) -> None
     assert sent.answered > 0
     assert after.pid == before.pid
     assert after.resident_mib <= before.resident_mib * (1 + MAX_GROWTH) + SPARE_MIB, (before, after)
-    assert threads_of(after) <= threads_of(before), (before, after)
+    assert after.own_threads.total() <= before.own_threads.total(), (before, after)
     assert after.descriptors <= before.descriptors, (before, after)

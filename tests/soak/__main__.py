@@ -9,10 +9,11 @@ import sys
 from pathlib import Path
 
 from rich.console import Console
+from tritonclient.utils import InferenceServerException
 
 from tests.chaos import places
 from tests.chaos.answers import RightAnswers
-from tests.chaos.faults import EXPLICIT
+from tests.chaos.faults import EXPLICIT, BrokenError
 from tests.chaos.scene import Setting
 from tests.server.process import ServerProcess
 from tests.soak.judgement import memory_of
@@ -29,7 +30,11 @@ def main() -> int:
     parser.add_argument("--plot", type=Path, default=Path("soak.png"), help="where the picture goes (default soak.png)")
     asked = parser.parse_args()
     setting = Setting(engine=asked.engine, workers=asked.workers)
-    soaked = asyncio.run(_with_server(setting, asked.minutes * 60))
+    try:
+        soaked = asyncio.run(_with_server(setting, asked.minutes * 60))
+    except (BrokenError, TimeoutError, InferenceServerException) as error:
+        Console().print(f"bad: the soak came to no end: {error}")
+        return 1
     title = f"{asked.minutes:g} minutes, {asked.engine}, workers={asked.workers}"
     draw(soaked.sampler, title, asked.plot)
     return report(soaked, title)

@@ -53,9 +53,9 @@ def left_over(before: Mapping[str, Sample], after: Mapping[str, Sample]) -> list
     sentences = []
     for part, sample in after.items():
         first = before[part]
-        if sample.threads > first.threads:
-            more = dict(sample.thread_names - first.thread_names)
-            sentences.append(f"{part} has more threads than before ({first.threads}): {more}")
+        if sample.own_threads.total() > first.own_threads.total():
+            more = dict(sample.own_threads - first.own_threads)
+            sentences.append(f"{part} has more threads than before ({first.own_threads.total()}): {more}")
         if sample.descriptors > first.descriptors:
             sentences.append(f"{part} has {sample.descriptors} descriptors, and had {first.descriptors} before")
     return sentences

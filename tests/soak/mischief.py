@@ -5,9 +5,12 @@ import random
 from contextlib import suppress
 
 import grpc
+import numpy as np
 from grpc import aio
 
 from conveyor.v1 import classifier_pb2 as pb
+from conveyor.v1.classifier_pb2_grpc import ClassifierServiceStub
+from conveyor_contract.preprocessing import encode_png
 from tests.chaos.answers import MODEL
 from tests.chaos.callers import OWN_CONNECTION, PNGS
 from tests.chaos.tally import Tally
@@ -23,6 +26,11 @@ VERDICTS = (
 )
 PAUSE = 0.02
 HTTP_SECONDS = 30.0
+# A crowd: connections that ask for so many images each, and pages at the same time; enough for any worker to have more
+# of both than its pools have threads.
+CROWD = 16
+CROWD_IMAGES = 16
+CROWD_PAGES = 64
 
 
 async def send_nonsense(address: str, tally: Tally) -> None:
@@ -61,6 +69,24 @@ async def look_over_http(address: str, tally: Tally) -> None:
                 if status not in (200, 503):
                     tally.note_lost(f"GET {path} was answered with {status}")
         await asyncio.sleep(0.2)
+
+
+async def crowd(address: str, http_address: str) -> None:
+    """So much at once that the pools of threads of every worker grow to their limits. Whether it is answered is not
+    what it is for."""
+    large = encode_png(np.zeros((300, 300, 1), np.uint8))
+    request = pb.ClassifyRequest(model_name=MODEL, images=[pb.Image(encoded=large)] * CROWD_IMAGES)
+
+    async def classify() -> None:
+        async with aio.insecure_channel(address, OWN_CONNECTION) as channel:
+            with suppress(aio.AioRpcError):
+                await ClassifierServiceStub(channel).Classify(request, timeout=HTTP_SECONDS)
+
+    async def scrape() -> None:
+        with suppress(OSError, asyncio.IncompleteReadError):
+            await _get(http_address, "/metrics")
+
+    await asyncio.gather(*(classify() for _ in range(CROWD)), *(scrape() for _ in range(CROWD_PAGES)))
 
 
 async def _get(address: str, path: str) -> int:

@@ -7,6 +7,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tritonclient.utils import InferenceServerException
+
 from tests.chaos.answers import RightAnswers
 from tests.chaos.callers import Callers
 from tests.chaos.faults import BrokenError
@@ -15,8 +17,8 @@ from tests.chaos.tally import Tally
 from tests.server.process import ServerProcess
 from tests.soak.faults import again_and_again
 from tests.soak.judgement import left_over
-from tests.soak.mischief import look_over_http, send_nonsense
-from tests.soak.sampling import Sample, Sampler, look_at
+from tests.soak.mischief import crowd, look_over_http, send_nonsense
+from tests.soak.sampling import Sample, Sampler, connections_to, look_at
 
 # Seconds between two faults: at most, and as a share of the whole.
 DISTANCE = 12.0
@@ -27,6 +29,9 @@ MAX_WARM_UP = 120.0
 WARM_UP_SHARE = 0.2
 # Seconds for what is left over to go away by itself.
 QUIET_SECONDS = 40.0
+# So many crowds in succession that no thread is started for: then the pools of threads are full.
+CALM_CROWDS = 3
+MAX_CROWDS = 30
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,10 +53,13 @@ async def soak(
     def scene_with(callers: Callers) -> Scene:
         return Scene(setting=setting, server=server, repository=repository, right=right, callers=callers)
 
-    # What is made only when it is first needed is there afterwards: pools of threads grow to their limits.
+    # The connection over which the start was waited for; it would go with the worker that has it.
+    server.channel.close()
+    # What is made only when it is first needed is there afterwards.
     async with _traffic(server, right) as callers:
         warm_up = min(MAX_WARM_UP, max(MIN_WARM_UP, WARM_UP_SHARE * seconds))
         await again_and_again(scene_with(callers), Sampler(), warm_up, distance)
+    early = [f"while warming up: {example}" for example in callers.tally.examples]
     before = await _idle(scene_with(callers), {})
     sampler, broken = Sampler(), ""
     async with _traffic(server, right) as callers:
@@ -59,12 +67,13 @@ async def soak(
         sampling = asyncio.create_task(sampler.run(scene))
         try:
             await again_and_again(scene, sampler, seconds, distance)
-        except (BrokenError, TimeoutError) as error:
+        except (BrokenError, TimeoutError, InferenceServerException) as error:
             broken = str(error)
         finally:
             sampling.cancel()
     after = await _idle(scene_with(callers), before)
-    return Soaked(sampler=sampler, tally=callers.tally, left_over=left_over(before, after), broken=broken)
+    found = [*early, *left_over(before, after)]
+    return Soaked(sampler=sampler, tally=callers.tally, left_over=found, broken=broken)
 
 
 @asynccontextmanager
@@ -87,14 +96,41 @@ async def _traffic(server: ServerProcess, right: RightAnswers) -> AsyncIterator[
 
 
 async def _idle(scene: Scene, before: Mapping[str, Sample]) -> dict[str, Sample]:
-    """Each part of the server once it has been left alone: when nothing is left over, or after QUIET_SECONDS."""
+    """Each part of the server once it has been left alone: when nothing is left over, or after QUIET_SECONDS.
+
+    With its pools of threads full, and no caller of ours connected: else chance would say what an idle worker has, and
+    one that took a dead one's place would have less or more than that one for no fault of the server.
+    """
+    await _fill_pools(scene)
     end = time.monotonic() + QUIET_SECONDS
     while True:
         await asyncio.sleep(1.0)
-        parts: dict[str, Sample] = {}
-        for number, pid in enumerate(scene.processes()):
-            sample = look_at(pid)
-            if sample is not None:
-                parts["parent" if number == 0 else f"worker {number}"] = sample
-        if time.monotonic() > end or (before and not left_over(before, parts)):
+        parts = _parts(scene)
+        connected = connections_to(scene.server.address)
+        if before and not connected and not left_over(before, parts):
             return parts
+        if time.monotonic() > end:
+            if connected:
+                raise BrokenError(f"{connected} connections of the soak's own callers are still open")
+            return parts
+
+
+async def _fill_pools(scene: Scene) -> None:
+    threads: list[int] = []
+    calm = 0
+    for _ in range(MAX_CROWDS):
+        await crowd(scene.server.address, scene.server.http_address)
+        now = [sample.threads for sample in _parts(scene).values()]
+        calm, threads = (calm + 1 if now == threads else 0), now
+        if calm == CALM_CROWDS:
+            return
+
+
+def _parts(scene: Scene) -> dict[str, Sample]:
+    """What each process of the server holds now, by the part that it plays."""
+    parts = {}
+    for number, pid in enumerate(scene.processes()):
+        sample = look_at(pid)
+        if sample is not None:
+            parts["parent" if number == 0 else f"worker {number}"] = sample
+    return parts

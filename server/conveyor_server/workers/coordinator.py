@@ -109,7 +109,9 @@ class Coordinator:
                     self._models[name] = Pin(versions=versions[0], config=config)
                     return
                 if prepared.given:
-                    await self._ask_all(Kind.ABORT, list(prepared.given), name=name, reason=str(error))
+                    # What one of them cannot serve none tries again; what only came late for one of them, all do.
+                    faults = {v: reason for body in prepared.given.values() for v, reason in body["faults"].items()}
+                    await self._ask_all(Kind.ABORT, list(prepared.given), name=name, reason=str(error), faults=faults)
                 if prepared.errors:
                     break
             raise error

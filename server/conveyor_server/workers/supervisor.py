@@ -100,8 +100,8 @@ class Supervisor:
         self._stop = stop
         self._coordinator = Coordinator(initial_states(settings.traffic))
         self._ready: dict[Link, Report] = {}
-        # From when on all were ready once.
-        self._is_complete = False
+        # Set once all were ready.
+        self._complete = asyncio.Event()
         self._any_alive = False
 
     async def run(self) -> int:
@@ -122,6 +122,8 @@ class Supervisor:
 
     async def _poll(self, poller: Poller) -> None:
         if self._settings.model_control_mode == "poll":
+            # A load before would keep those waiting that have not joined yet.
+            await self._complete.wait()
             await poller.run(self._settings.repository_poll_seconds)
 
     async def _keep(self, number: int) -> int:
@@ -134,11 +136,11 @@ class Supervisor:
             how = life.reason.rstrip(".") or f"exit code {code}"
             if not life.is_alive and not self._any_alive:
                 raise self._launcher.stillborn(how)
-            if life.reason and not self._is_complete:
+            if life.reason and not self._complete.is_set():
                 raise StartError(life.reason)
             served = life.ready_at is not None and time.monotonic() - life.ready_at > GOOD_LIFE
             failures = 0 if served else failures + 1
-            if life.ready_at is None and failures >= MAX_STILLBIRTHS and not (self._is_complete and self._ready):
+            if life.ready_at is None and failures >= MAX_STILLBIRTHS and not (self._complete.is_set() and self._ready):
                 raise StartError(f"worker {number} ended {failures} times before it served ({how}); the log says more.")
             delay = min(MAX_DELAY, FIRST_DELAY * 2**failures)
             log.error("worker %d ended unexpectedly (%s); another takes its place in %.1f s", number, how, delay)
@@ -162,7 +164,7 @@ class Supervisor:
         beginning = asyncio.create_task(_kill_unless_begun(process, life, BEGIN_SECONDS))
         try:
             settings_text = text_of_settings(self._settings)
-            await self._coordinator.join(link, number, settings_text, late=self._is_complete)
+            await self._coordinator.join(link, number, settings_text, late=self._complete.is_set())
             await over.wait()
             if life.exit_code is not None:
                 await process.flush()
@@ -197,11 +199,11 @@ class Supervisor:
     def _note_ready(self, link: Link, report: Report) -> None:
         self._ready[link] = report
         self._coordinator.note_ready(link, report.models)
-        if self._is_complete:
+        if self._complete.is_set():
             link.tell(Kind.GO)
             log.info("another worker serves in its place serving=%d of=%d", len(self._ready), self._settings.workers)
         elif len(self._ready) == self._settings.workers:
-            self._is_complete = True
+            self._complete.set()
             for each in self._ready:
                 each.tell(Kind.GO)
             announce(replace(report, complete=all(each.complete for each in self._ready.values())), self._settings)

@@ -140,14 +140,15 @@ class Worker:
         options = load_options_for(server.repository, name, body["config"])
         candidate = await server.repository.prepare(name, options, reload=body["reload"])
         self._candidates[name] = candidate
-        return {"versions": candidate.versions}
+        return {"versions": candidate.versions, "faults": candidate.faults}
 
     async def _commit(self, server: Server, body: Body) -> Body:
         server.repository.commit(self._candidates.pop(body["name"]))
         return {}
 
     async def _abort(self, server: Server, body: Body) -> Body:
-        server.repository.abort(self._candidates.pop(body["name"]), body["reason"])
+        faults = {int(version): reason for version, reason in body["faults"].items()}
+        server.repository.abort(self._candidates.pop(body["name"]), body["reason"], faults)
         return {}
 
     async def _drop(self, server: Server, body: Body) -> Body:

@@ -22,6 +22,7 @@ from tests.server.http.asking import ask
 from tests.server.process import ServerProcess, running
 
 CALLERS = 8
+NOBODY_THERE = "failed to connect to all addresses|Socket closed|Connection reset by peer"
 
 
 def waiting_rows(server: ServerProcess) -> int:
@@ -57,8 +58,9 @@ class Caller(threading.Thread):
                 try:
                     response = stub.Classify(request(self.answered), timeout=20)
                 except grpc.RpcError as error:
-                    # Who was sent away may come back when nobody is there any more.
-                    words = re.search("takes no new|failed to connect to all addresses", error.details() or "")
+                    # Who was sent away may come back when nobody is there any more, and who is held up on the way, on a
+                    # busy machine, when the connection is just being closed.
+                    words = re.search(f"takes no new|{NOBODY_THERE}", error.details() or "")
                     refused = error.code() == grpc.StatusCode.UNAVAILABLE and words
                     self.bad = None if refused else error
                     return
@@ -69,7 +71,7 @@ class Caller(threading.Thread):
 
 @pytest.mark.parametrize("number", range(count("drain rounds")))
 def test_a_stop_under_load_loses_nothing(engine: str, models: Path, number: int) -> None:
-    with running(models, "--engine", engine) as server:
+    with running(models, "--engine", engine, "--log-sample-rate", "1") as server:
         callers = [Caller(server, models) for _ in range(CALLERS)]
         for caller in callers:
             caller.start()
@@ -82,6 +84,8 @@ def test_a_stop_under_load_loses_nothing(engine: str, models: Path, number: int)
         assert [caller.bad for caller in callers] == [None] * CALLERS
         assert all(caller.answered >= 20 for caller in callers)
         assert code == 0
+    # What the server accepted it finished, as its exit code says; and what it finished came to its callers.
+    assert server.log.count("/Classify code=OK ") == sum(caller.answered for caller in callers)
 
 
 def test_a_stream_is_answered_to_its_last_item_read_before_the_stop(engine: str, models: Path) -> None:

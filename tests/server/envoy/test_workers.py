@@ -1,6 +1,7 @@
 """Several processes behind one port, on each engine: one server to its callers, whatever happens to one of them."""
 
 import os
+import shutil
 import signal
 import threading
 import time
@@ -21,6 +22,7 @@ from tests.server.envoy.asking import channel_to, is_right, request
 from tests.server.envoy.test_drain import start_and_fail
 from tests.server.envoy.test_parent import is_running
 from tests.server.process import START_SECONDS, ServerProcess, running
+from tests.server.test_load_limits import write_hanging
 
 WORKERS = 2
 # Seconds before each attempt, as our clients do.
@@ -136,6 +138,16 @@ def test_a_worker_that_cannot_come_back_harms_nobody_and_comes_back_when_it_can(
     aside.rename(repository)
     restarted(server)
     server.wait_until_answered(request(0))
+
+
+def test_a_stop_does_not_wait_for_a_worker_that_is_still_on_its_way(repository: Path, server: ServerProcess) -> None:
+    shutil.rmtree(repository / "tiny")
+    write_hanging(repository, "tiny")
+    os.kill(workers_of(server)[0], signal.SIGKILL)
+    # The third one now loads what nobody ever finishes loading, and has no port yet.
+    server.wait_for_log(r"(starting provider(.|\n)*){3}")
+    server.signal()
+    assert server.wait(25) == 0
 
 
 class Caller(threading.Thread):

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 import pytest
@@ -21,17 +21,24 @@ REGION = pb.SystemSharedMemoryRegisterRequest(name="images", key="/images", byte
 class ScriptedWorker:
     """Notes each call that it is to run, and does it or refuses."""
 
-    def __init__(self, refuses: bool = False, versions: Sequence[int] = ()) -> None:
-        """`versions` are those that it finds, one after the other, each time that it is to prepare a load."""
+    def __init__(
+        self, refuses: bool = False, versions: Sequence[int] = (), faults: Mapping[int, str] | None = None
+    ) -> None:
+        """`versions` are those that it finds, one after the other, each time that it is to prepare a load; `faults`
+        those that it cannot serve."""
         self.calls: list[tuple[str, bytes]] = []
         self._refuses = refuses
         self._versions = list(versions)
+        self._faults = {str(version): reason for version, reason in (faults or {}).items()}
         self.done: list[Kind] = []
+        self.told_faults: list[Body] = []
 
     async def handle(self, message: Message) -> Body:
         self.done.append(message.kind)
         if message.kind is Kind.PREPARE:
-            return {"versions": [self._versions.pop(0)]}
+            return {"versions": [self._versions.pop(0)], "faults": self._faults}
+        if message.kind is Kind.ABORT:
+            self.told_faults.append(message.body["faults"])
         if message.kind is not Kind.RUN:
             return {}
         self.calls.append((message.body["path"], to_bytes(message.body["payload"])))
@@ -88,6 +95,14 @@ async def test_a_version_that_appears_between_two_looks_is_loaded_by_all_in_the_
         await coordinator.load("tiny", "", reload=False)
     for worker in (early, late):
         assert worker.done[1:] == [Kind.PREPARE, Kind.ABORT, Kind.PREPARE, Kind.COMMIT]
+
+
+@in_loop
+async def test_what_one_worker_cannot_serve_every_other_is_told_to_give_up() -> None:
+    able, unable = ScriptedWorker(versions=[2, 1]), ScriptedWorker(versions=[1, 1], faults={2: "it does not fit"})
+    async with coordinated(able, unable) as coordinator:
+        await coordinator.load("tiny", "", reload=False)
+    assert able.told_faults == unable.told_faults == [{"2": "it does not fit"}]
 
 
 @in_loop

@@ -53,6 +53,7 @@ class AsgiEngine:
         self._open_port = open_port
         self._send_away = send_away
         self._listening = listening
+        self._is_open = False
         self._max_bytes = listening.max_message_bytes
         self._calls = Calls()
         # What is not gRPC goes here; without it, it is refused.
@@ -70,10 +71,14 @@ class AsgiEngine:
                 await self._open_port()
         except TimeoutError:
             raise StartError(f"Envoy did not open {host}, port {port}, within {OPEN_SECONDS:.0f} seconds.") from None
+        self._is_open = True
         return port
 
     async def send_away(self) -> None:
         """Asks callers to make their next calls elsewhere; returns when those who call now have heard it."""
+        if not self._is_open:
+            # There are none; and Envoy, which would wait for the start of what asks it, would never answer.
+            return
         try:
             await self._send_away()
         except OSError:
