@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from conveyor.v1 import classifier_pb2
+from conveyor_bench.inference import InferenceServer
 from conveyor_bench.load import Load, Measured
 from conveyor_bench.report import make_report
 from conveyor_bench.server_process import conveyor_command
@@ -144,13 +145,29 @@ def test_a_sweep_beside_the_model_alone(address: str, tmp_path: Path, capsys: py
         assert picture.format == "PNG"
 
 
+def requests_at(address: str) -> int:
+    """Requests that the server has answered so far."""
+    with InferenceServer(address, timeout=10) as server:
+        counters = server.counters("tiny", "")
+    assert counters is not None
+    return counters.requests
+
+
+def wait_for_load(address: str, requests: int) -> None:
+    end = time.monotonic() + 60
+    while requests_at(address) < requests:
+        assert time.monotonic() < end, "the load has not begun"
+        time.sleep(0.1)
+
+
 def test_ctrl_c_keeps_what_was_measured(address: str, tmp_path: Path) -> None:
     results = tmp_path / "bench.json"
     options = ["--duration", "60", "--warmup", "0", "--processes", "1", "--json", str(results)]
     command = conveyor_command("bench", "--url", address, "--model", "tiny", *options)
+    before = requests_at(address)
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
     try:
-        time.sleep(8)
+        wait_for_load(address, requests=before + 20)
         process.send_signal(signal.SIGINT)
         printed, _ = process.communicate(timeout=30)
     finally:
