@@ -1,11 +1,15 @@
 """The repository that the suite needs, as plain files: `python -m tests.conformance.models FOLDER` writes it."""
 
+import math
 import sys
+import time
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime as ort
 from onnx import TensorProto, helper, numpy_helper
 
 from tests.models import write_tiny_model
@@ -14,8 +18,10 @@ OPSET = 18
 IR_VERSION = 10
 CLASSES = 3
 MAX_BATCH_SIZE = 8
-# Of a matrix, and how often it is multiplied: about a third of a second on one core.
-SLOW_SIZE, SLOW_ROUNDS = 256, 600
+# The least that `slow` takes on the machine that writes it, all its cores free, and the matrix that it multiplies.
+SLOW_SECONDS, SLOW_SIZE = 0.2, 256
+# What it is measured by.
+TRIAL_ROUNDS, TRIALS = 100, 5
 
 Shape = Sequence[int | str]
 Tensor = tuple[str, int, Shape]
@@ -96,9 +102,28 @@ def write_picking(folder: Path, name: str = "picking") -> None:
 
 
 def write_slow(folder: Path, name: str = "slow") -> None:
-    """`x` FP32 [1] to `y` FP32 [1], unchanged, after work that takes a while; never more than one at a time."""
+    """`x` FP32 [1] to `y` FP32 [1], unchanged, after work of SLOW_SECONDS or more; never more than one at a time."""
+    _write(folder, 1, _slow_graph(name, _slow_rounds()))
+
+
+@cache
+def _slow_rounds() -> int:
+    """How many rounds take SLOW_SECONDS here: a fixed number would be no work at all on some machine."""
+    graph = _slow_graph("slow", TRIAL_ROUNDS)
+    session = ort.InferenceSession(_model(graph).SerializeToString(), providers=["CPUExecutionProvider"])
+
+    def trial() -> float:
+        started = time.perf_counter()
+        session.run(None, {"x": np.ones(1, np.float32)})
+        return time.perf_counter() - started
+
+    # The quickest, as others may be at work now and gone later.
+    return math.ceil(TRIAL_ROUNDS * SLOW_SECONDS / min(trial() for _ in range(TRIALS)))
+
+
+def _slow_graph(name: str, count: int) -> onnx.GraphProto:
     identity = numpy_helper.from_array(np.eye(SLOW_SIZE, dtype=np.float32), "identity")
-    rounds = numpy_helper.from_array(np.array(SLOW_ROUNDS, np.int64), "rounds")
+    rounds = numpy_helper.from_array(np.array(count, np.int64), "rounds")
     always = numpy_helper.from_array(np.array(True), "always")
     size = numpy_helper.from_array(np.array([SLOW_SIZE, SLOW_SIZE], np.int64), "size")
     first = numpy_helper.from_array(np.array([0], np.int64), "first")
@@ -121,7 +146,7 @@ def write_slow(folder: Path, name: str = "slow") -> None:
     ]
     constants = [identity, rounds, always, size, first, whole]
     infos = _infos([("x", TensorProto.FLOAT, [1])]), _infos([("y", TensorProto.FLOAT, [1])])
-    _write(folder, 1, helper.make_graph(nodes, name, *infos, constants))
+    return helper.make_graph(nodes, name, *infos, constants)
 
 
 def _infos(tensors: Sequence[Tensor]) -> list[onnx.ValueInfoProto]:
@@ -129,11 +154,15 @@ def _infos(tensors: Sequence[Tensor]) -> list[onnx.ValueInfoProto]:
 
 
 def _write(folder: Path, version: int, graph: onnx.GraphProto) -> None:
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
-    onnx.checker.check_model(model)
     target = folder / graph.name / str(version) / "model.onnx"
     target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_bytes(model.SerializeToString())
+    target.write_bytes(_model(graph).SerializeToString())
+
+
+def _model(graph: onnx.GraphProto) -> onnx.ModelProto:
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
+    onnx.checker.check_model(model)
+    return model
 
 
 if __name__ == "__main__":

@@ -114,7 +114,7 @@ class Podman:
         return found
 
     def _pip_mounts(self) -> list[str]:
-        """pip in the build reads what pip on this machine does: its settings, and the folders that they name."""
+        """pip in the build reads what pip on this machine does: its settings, and the files and folders that they name."""
         listed = subprocess.run(["python3", "-m", "pip", "config", "list"], check=False, capture_output=True, text=True)
         settings = dict(re.findall(r"^(?:global|install|:env:)\.([\w-]+)='(.*)'$", listed.stdout, re.MULTILINE))
         settings = {name: value.replace("\\n", " ") for name, value in settings.items() if name != "config-file"}
@@ -125,7 +125,7 @@ class Podman:
         words = " ".join(value for name, value in settings.items() if name != "cert").split()
         named = {Path(word.removeprefix("file://")) for word in words if word.startswith(("/", "file://"))}
         mounts = [f"{file}:/etc/pip.conf:ro"]
-        mounts += [f"{folder}:{folder}:ro" for folder in sorted(_topmost(named)) if folder.is_dir()]
+        mounts += [f"{folder}:{folder}:ro" for folder in sorted(_topmost(named)) if folder.exists()]
         return [word for mount in mounts for word in ("--volume", mount)]
 
 

@@ -34,8 +34,9 @@ podman pull -q "$base" >/dev/null 2>&1 && exit 0
 echo "no registry answers: making a stand-in for $base from Debian's packages"
 have debootstrap || apt-get install -y -qq --no-install-recommends debootstrap >/dev/null 2>&1 ||
   { echo "debootstrap could not be installed: no base image"; exit 0; }
-# Not every system has both places.
-mirror=$({ grep -hoE 'https?://[^ ]+' /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null || true; } | head -n 1)
+# Where this machine has its Debian from, in either of the two forms that apt reads; not every system has both places.
+mirror=$({ sed -nE 's@^(deb|URIs:)[^#]*[[:space:]](https?://[^[:space:]]+/debian/?)([[:space:]].*)?$@\2@p' \
+  /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null || true; } | head -n 1)
 root=$(mktemp -d)
 trap 'rm -rf "$root"' EXIT
 packages=python3,python3-venv,python3-pip,python-is-python3,libpython3.11,ca-certificates
