@@ -114,7 +114,7 @@ class Podman:
         return found
 
     def _pip_mounts(self) -> list[str]:
-        """pip in the build reads what pip on this machine does: its settings, and the files and folders that they name."""
+        """pip in the build reads what pip on this machine does: its settings, and what they name."""
         listed = subprocess.run(["python3", "-m", "pip", "config", "list"], check=False, capture_output=True, text=True)
         settings = dict(re.findall(r"^(?:global|install|:env:)\.([\w-]+)='(.*)'$", listed.stdout, re.MULTILINE))
         settings = {name: value.replace("\\n", " ") for name, value in settings.items() if name != "config-file"}
