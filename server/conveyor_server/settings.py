@@ -172,6 +172,13 @@ class ServerSettings(BaseModel):
     verify_rate: float = Field(
         0.0, ge=0.0, le=1.0, description="Share of the served rows that are run again, each alone, and compared."
     )
+    max_worker_silence_seconds: float = Field(
+        60.0,
+        ge=1.0,
+        le=86_400.0,
+        description="Seconds that a worker may hang, doing nothing at all; then it is killed, and another takes its "
+        "place. With several workers, or the engine envoy.",
+    )
     max_load_seconds: float = Field(
         600.0,
         gt=0.0,

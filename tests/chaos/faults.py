@@ -66,6 +66,12 @@ async def kill_a_worker(scene: Scene) -> None:
     await scene.wait_for_log("serves in its place")
 
 
+async def hung_worker(scene: Scene) -> None:
+    """SIGSTOP of one worker, for good: its parent notices and ends it, and another takes its place."""
+    os.kill(scene.processes()[-1], signal.SIGSTOP)
+    await scene.wait_for_log("serves in its place")
+
+
 async def freeze(scene: Scene) -> None:
     """SIGSTOP of every process for a while: calls are late, and that is all."""
     scene.signal_all(signal.SIGSTOP)
@@ -212,6 +218,13 @@ def with_a_loop(folder: Path, setting: Setting) -> AbstractContextManager[None]:
 FAULTS = (
     Fault(name="stop", act=stop, may_refuse=True, flags=(*EXPLICIT, "--drain-delay", "0.2"), survives=False),
     Fault(name="kill a worker", act=kill_a_worker, may_refuse=True, why_not=no_worker),
+    Fault(
+        name="hung worker",
+        act=hung_worker,
+        may_refuse=True,
+        flags=(*EXPLICIT, "--max-worker-silence-seconds", "3"),
+        why_not=no_worker,
+    ),
     Fault(name="freeze", act=freeze),
     Fault(name="reload", act=reload),
     Fault(name="unload", act=unload, may_refuse=True),

@@ -50,6 +50,8 @@ class Kind(enum.Enum):
     # All workers are ready.
     GO = "go"
     STOP = "stop"
+    # Whether the worker still takes turns.
+    PULSE = "pulse"
     # To be done at once by all. PREPARE: name, config, reload; answer: versions. COMMIT: name. ABORT: name, reason.
     PREPARE = "prepare"
     COMMIT = "commit"

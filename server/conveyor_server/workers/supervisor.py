@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
 from conveyor_contract.errors import ConveyorError
@@ -19,6 +19,7 @@ from conveyor_server.traffic.configured import initial_states
 from conveyor_server.traffic.guard import Guard
 from conveyor_server.workers.coordinator import Coordinator
 from conveyor_server.workers.link import Body, Kind, Link, Message
+from conveyor_server.workers.pulse import until_silent
 from conveyor_server.workers.settings_text import text_of_settings
 from conveyor_server.workers.start import Report, announce
 
@@ -82,9 +83,10 @@ async def supervise(settings: ServerSettings, launcher: Launcher, stop: StopRequ
 class _Life:
     """What is known of one worker's life."""
 
-    is_alive: bool = False
+    # Set once Python runs in it.
+    begun: asyncio.Event = field(default_factory=asyncio.Event)
     ready_at: float | None = None
-    # Why it could not start.
+    # Why it could not start, or was ended.
     reason: str = ""
     # Once it has ended in order.
     exit_code: int | None = None
@@ -134,7 +136,7 @@ class Supervisor:
             if self._stop.first.is_set():
                 return 1 if life.exit_code is None else life.exit_code
             how = life.reason.rstrip(".") or f"exit code {code}"
-            if not life.is_alive and not self._any_alive:
+            if not life.begun.is_set() and not self._any_alive:
                 raise self._launcher.stillborn(how)
             if life.reason and not self._complete.is_set():
                 raise StartError(life.reason)
@@ -161,7 +163,7 @@ class Supervisor:
         reader = asyncio.create_task(link.run(handle))
         reader.add_done_callback(lambda _: over.set())
         stopper = asyncio.create_task(self._pass_stops_on(process, life))
-        beginning = asyncio.create_task(_kill_unless_begun(process, life, BEGIN_SECONDS))
+        watching = asyncio.create_task(_watch(process, life, self._settings.max_worker_silence_seconds))
         try:
             settings_text = text_of_settings(self._settings)
             await self._coordinator.join(link, number, settings_text, late=self._complete.is_set())
@@ -170,7 +172,7 @@ class Supervisor:
                 await process.flush()
         finally:
             stopper.cancel()
-            beginning.cancel()
+            watching.cancel()
             self._ready.pop(link, None)
             self._coordinator.leave(link)
             code = await process.end()
@@ -182,7 +184,8 @@ class Supervisor:
         body = message.body
         match message.kind:
             case Kind.ALIVE:
-                life.is_alive = self._any_alive = True
+                life.begun.set()
+                self._any_alive = True
             case Kind.READY:
                 life.ready_at = time.monotonic()
                 self._note_ready(link, Report(**body))
@@ -218,8 +221,17 @@ class Supervisor:
         process.kill()
 
 
+async def _watch(process: WorkerProcess, life: _Life, seconds: float) -> None:
+    """Kills a worker that hangs: nobody but its parent would ever notice, and it would hear no stop."""
+    await _kill_unless_begun(process, life, BEGIN_SECONDS)
+    await until_silent(process.link, seconds)
+    life.reason = f"it answered nothing for {seconds:g} seconds"
+    process.kill()
+
+
 async def _kill_unless_begun(process: WorkerProcess, life: _Life, seconds: float) -> None:
-    await asyncio.sleep(0.0 if life.is_alive else seconds)
-    if not life.is_alive:
+    try:
+        await asyncio.wait_for(life.begun.wait(), seconds)
+    except TimeoutError:
         life.reason = f"Python did not begin in it within {seconds:g} seconds"
         process.kill()

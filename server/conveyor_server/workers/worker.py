@@ -90,6 +90,9 @@ class Worker:
         elif message.kind is Kind.COUNTS:
             families = self._made.metrics.snapshot() if self._made is not None else []
             return {"families": [family.to_json() for family in families]}
+        elif message.kind is Kind.PULSE:
+            # That it is answered says all.
+            return {}
         elif message.kind is Kind.STOP:
             (self._stop.second if self._stop.first.is_set() else self._stop.first).set()
         else:

@@ -140,6 +140,19 @@ def test_a_worker_that_cannot_come_back_harms_nobody_and_comes_back_when_it_can(
     server.wait_until_answered(request(0))
 
 
+def test_a_worker_that_hangs_is_replaced(engine: str, repository: Path) -> None:
+    flags = ("--engine", engine, "--workers", str(WORKERS), "--max-worker-silence-seconds", "1.5")
+    with running(repository, *flags) as server:
+        before = workers_of(server)
+        os.kill(before[0], signal.SIGSTOP)
+        server.wait_for_log(r"worker . ended unexpectedly \(it answered nothing for 1.5 seconds\)")
+        restarted(server)
+        now = workers_of(server)
+        assert before[0] not in now
+        assert before[1] in now
+        on_many_connections(server)
+
+
 def test_a_stop_does_not_wait_for_a_worker_that_is_still_on_its_way(repository: Path, server: ServerProcess) -> None:
     shutil.rmtree(repository / "tiny")
     write_hanging(repository, "tiny")
