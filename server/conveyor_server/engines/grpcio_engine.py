@@ -32,8 +32,8 @@ _CODES = {code.value[0]: code for code in grpc.StatusCode}
 # What a verified certificate says of its owner, the best name first.
 _CERTIFICATE_NAMES = ("peer_uri", "peer_dns", "x509_common_name", "x509_subject", "x509_pem_cert")
 
-# Seconds for calls that are being refused to be told so.
-LAST_WORDS_SECONDS: Final = 1.0
+# Seconds for calls that are being refused to be told so; on a machine with much else to do that takes a while.
+LAST_WORDS_SECONDS: Final = 3.0
 
 ServicerContext = aio.ServicerContext[bytes, bytes]
 
