@@ -82,13 +82,9 @@ class Batcher:
         # There while somebody waits for the end of the work.
         self._idle: asyncio.Event | None = None
 
-    def set_limits(self, limits: BatchLimits) -> None:
-        """The limits from now on; what waits already stays."""
-        self._limits = limits
-
     @property
     def limits(self) -> BatchLimits:
-        """The limits that hold now."""
+        """What was given at the start."""
         return self._limits
 
     @property

@@ -22,7 +22,7 @@ from conveyor_server.batcher import Batcher, BatchLimits
 from conveyor_server.errors import LoadError
 from conveyor_server.graph import GraphSession
 from conveyor_server.images import ImageReader
-from conveyor_server.instance import Runnable, ThreadInstance
+from conveyor_server.instance import Instance, Runnable, ThreadInstance
 from conveyor_server.model import Model
 from conveyor_server.model_safety import check_model_file
 from conveyor_server.own_thread import in_own_thread
@@ -86,11 +86,7 @@ async def _load(path: Path, name: str, version: int, options: LoadOptions) -> Mo
     started = time.perf_counter()
     opened = await in_own_thread(f"{name}/{version} load", lambda: _open(path, options))
     loop = asyncio.get_running_loop()
-    limits = BatchLimits(
-        # Where there are no batches, a request is the one row of its own.
-        max_batch_size=opened.signature.max_batch_size or 1,
-        max_queue_size=options.max_queue_size,
-    )
+    limits = _limits(opened.signature, name, version, options)
     contract = opened.contract
     runs = [TimedRun(session) for session in opened.sessions]
     instances = [ThreadInstance(run, loop, f"{name}/{version}") for run in runs]
@@ -110,25 +106,50 @@ async def _load(path: Path, name: str, version: int, options: LoadOptions) -> Mo
         batcher=Batcher(limits, instances, loop),
         runs=runs,
     )
+    model.batcher.statistics = Statistics(spread=Spread() if options.spread else None)
     try:
         for instance, warm in zip(instances, opened.warm_ups, strict=True):
             # By the thread that runs the batches: what CUDA graphs record belongs to a thread.
             await instance.do(warm)
-        samples = await replay(model, contract) if contract else 0
+            if contract:
+                await _prove(model, contract, instance)
     except BaseException:
         model.batcher.close()
         raise
-    # What was asked to prove the model is no caller's doing, and nobody's company was worth waiting for.
-    model.batcher.statistics = Statistics(spread=Spread() if options.spread else None)
-    model.batcher.set_limits(
-        replace(limits, max_queue_delay=options.max_queue_delay, default_timeout=options.default_timeout)
-    )
     seconds = time.perf_counter() - started
     log.info(
         "loaded model=%s version=%d provider=%s golden_samples=%d seconds=%.2f",
-        *(name, version, model.provider, samples, seconds),
+        *(name, version, model.provider, len(model.golden.samples), seconds),
     )
     return model
+
+
+def _limits(signature: Signature, name: str, version: int, options: LoadOptions) -> BatchLimits:
+    # Where there are no batches, a request is the one row of its own.
+    most = signature.max_batch_size or 1
+    if options.max_queue_size < most:
+        log.warning(
+            "the queue holds fewer rows than a batch, and refuses full requests "
+            "model=%s version=%d max_queue_size=%d max_batch_size=%d",
+            *(name, version, options.max_queue_size, most),
+        )
+    return BatchLimits(
+        max_batch_size=most,
+        max_queue_size=options.max_queue_size,
+        max_queue_delay=options.max_queue_delay,
+        default_timeout=options.default_timeout,
+    )
+
+
+async def _prove(model: Model, contract: model_pb2.ModelContract, instance: Instance) -> None:
+    """Replays the golden samples on this very instance, through a batcher of its own.
+
+    What is asked there is no caller's doing and is counted nowhere, and the callers' limits are not the proof's: all
+    samples find room, and wait for nobody's company.
+    """
+    largest = model.batcher.limits.max_batch_size
+    limits = BatchLimits(max_batch_size=largest, max_queue_size=largest)
+    await replay(replace(model, batcher=Batcher(limits, [instance], asyncio.get_running_loop())), contract)
 
 
 @dataclass(frozen=True, kw_only=True)

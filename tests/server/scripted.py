@@ -47,11 +47,21 @@ class Clock:
 class Bench:
     """A batcher with one scripted instance."""
 
-    def __init__(self, *, batch: int = 4, queue: int = 16, delay: float = 0.0, real_clock: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        batch: int = 4,
+        queue: int = 16,
+        delay: float = 0.0,
+        default_timeout: float = 0.0,
+        real_clock: bool = False,
+    ) -> None:
         self.loop = asyncio.get_running_loop()
         self.instance = ScriptedInstance()
         self.clock = Clock()
-        limits = BatchLimits(max_batch_size=batch, max_queue_size=queue, max_queue_delay=delay)
+        limits = BatchLimits(
+            max_batch_size=batch, max_queue_size=queue, max_queue_delay=delay, default_timeout=default_timeout
+        )
         clock = self.loop.time if real_clock else self.clock
         self.batcher = Batcher(limits, [self.instance], self.loop, clock)
 

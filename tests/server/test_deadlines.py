@@ -3,7 +3,6 @@
 import asyncio
 import gc
 import weakref
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -42,8 +41,7 @@ async def test_deadlines_in_any_order_are_each_met_on_time() -> None:
 
 @in_loop
 async def test_a_request_that_says_nothing_waits_no_longer_than_the_default() -> None:
-    bench = Bench(real_clock=True)
-    bench.batcher.set_limits(replace(bench.batcher.limits, default_timeout=0.05))
+    bench = Bench(real_clock=True, default_timeout=0.05)
     running = bench.submit(0)
     await bench.settle()
     now = bench.loop.time()
