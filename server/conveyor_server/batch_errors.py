@@ -19,6 +19,12 @@ def failed() -> ServingError:
     return ServingError(ErrorKind.MODEL_FAILED, message)
 
 
+def hanging(limit: float) -> ServingError:
+    """Of each request in a run that does not come back within `limit` seconds, and of who waits for such a model."""
+    message = f"the model hangs: its run took longer than {limit:g} seconds (--max-run-seconds)"
+    return ServingError(ErrorKind.NOT_READY, message)
+
+
 def unloaded() -> ServingError:
     """Of whoever waits for a model that goes."""
     return ServingError(ErrorKind.STOPPING, "the model is being unloaded; try again")

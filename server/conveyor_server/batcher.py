@@ -11,7 +11,6 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 
 from conveyor_server.batch import (
@@ -24,10 +23,12 @@ from conveyor_server.batch import (
     Rows,
     Segment,
 )
-from conveyor_server.batch_errors import failed, late, unloaded
+from conveyor_server.batch_errors import failed, hanging, late, unloaded
+from conveyor_server.batch_limits import BatchLimits
 from conveyor_server.deadlines import DeadlineWatch, sooner
 from conveyor_server.errors import ErrorKind, ServingError
 from conveyor_server.instance import BatchResult, Instance
+from conveyor_server.instance_pool import InstancePool
 from conveyor_server.request_queue import RequestQueue
 from conveyor_server.statistics import Closing, Statistics
 
@@ -39,17 +40,6 @@ MIN_RETRY_MS = 10
 # one by one; without this each would run alone and pay for a change of threads (measured: 0.4 of a bare echo's
 # requests/s in place of 0.55, with 64 in flight).
 QUIET_TURNS = 4
-
-
-@dataclass(frozen=True, kw_only=True)
-class BatchLimits:
-    """Sizes in rows, times in seconds."""
-
-    max_batch_size: int
-    max_queue_size: int
-    max_queue_delay: float = 0.0
-    # From a request's arrival, where its own deadline is not sooner; 0 for none.
-    default_timeout: float = 0.0
 
 
 class Batcher:
@@ -66,9 +56,7 @@ class Batcher:
         self.statistics = Statistics()
         self.observer: Observer | None = None
         self._limits = limits
-        self._instances = instances
-        self._free = list(instances)
-        self._running: dict[Instance, Batch] = {}
+        self._pool = InstancePool(instances)
         self._loop = loop
         self._clock = clock
         self._queue = RequestQueue()
@@ -78,7 +66,8 @@ class Batcher:
         self._dispatch_scheduled = False
         self._company_timer: asyncio.TimerHandle | None = None
         self._usual_seconds = 0.0
-        self._closed = False
+        # What whoever comes is told, where nobody can be served any more, or for the time being.
+        self._refusal: Callable[[], ServingError] | None = None
         # There while somebody waits for the end of the work.
         self._idle: asyncio.Event | None = None
 
@@ -90,7 +79,7 @@ class Batcher:
     @property
     def instance_count(self) -> int:
         """Batches that may run at the same time."""
-        return len(self._instances)
+        return len(self._pool)
 
     @property
     def waiting_rows(self) -> int:
@@ -100,14 +89,14 @@ class Batcher:
     @property
     def in_flight(self) -> int:
         """Callers' requests that were submitted and are not answered; counted only when asked for."""
-        running = (segment.request for batch in self._running.values() for segment in batch.segments)
+        running = (segment.request for batch in self._pool.batches for segment in batch.segments)
         requests = {*self._queue, *running}
         return sum(not each.reply.done() and each.priority != BACKGROUND_PRIORITY for each in requests)
 
     @property
     def expected_wait(self) -> float:
         """Seconds until the sessions are done with the rows that wait now."""
-        batches = self.waiting_rows / self._limits.max_batch_size / len(self._instances)
+        batches = self.waiting_rows / self._limits.max_batch_size / len(self._pool)
         held = 0.0 if self._company_timer is None else max(0.0, self._company_timer.when() - self._loop.time())
         return held + batches * self._usual_seconds
 
@@ -136,8 +125,9 @@ class Batcher:
         """
         size = len(rows)
         self._admitted_rows -= size
-        if self._closed:
-            raise unloaded()
+        if self._refusal is not None:
+            self._note_idle()
+            raise self._refusal()
         now = self._clock()
         arrived_at = now if arrived_at is None else arrived_at
         if self._limits.default_timeout and priority != BACKGROUND_PRIORITY:
@@ -148,7 +138,7 @@ class Batcher:
         self._queued_rows += size
         if deadline is not None:
             self._deadlines.add(deadline, self._expire)
-        if self._free and not self._dispatch_scheduled:
+        if self._pool.free and not self._dispatch_scheduled:
             self._schedule_dispatch()
         try:
             return await reply
@@ -167,12 +157,46 @@ class Batcher:
 
     def close(self) -> None:
         """Refuses whoever still waits, and ends each instance after the batch that it runs."""
-        self._closed = True
         self._deadlines.close()
+        self._refuse_all(unloaded)
+        self._pool.close()
+
+    @property
+    def hangs(self) -> bool:
+        """Whether the run of every instance was given up, and none is back."""
+        return self._pool.hanging == len(self._pool)
+
+    @property
+    def hanging_instances(self) -> int:
+        """Those that were given up, and whose run is not back."""
+        return self._pool.hanging
+
+    def give_up_hanging(self, patience: int, limit: float) -> int:
+        """A look at what runs: refuses the requests of each run that more than `patience` looks have found at work.
+
+        Returns how many runs those are. Where no other instance is left, whoever waits or comes is refused too, until
+        a run is back. `limit`, in seconds, is for the sentence that they are told.
+        """
+        batches = self._pool.give_up(patience)
+        for batch in batches:
+            self.statistics.hanging += 1
+            for segment in batch.segments:
+                self._fail(segment.request, hanging(limit))
+            self._observe(batch, None, 0.0)
+        if batches and self.hangs and self._refusal is None:
+            self._refuse_all(partial(hanging, limit))
+        self._note_idle()
+        return len(batches)
+
+    def _serve_again(self) -> None:
+        """A run that hung is back."""
+        if self._refusal is not unloaded:
+            self._refusal = None
+
+    def _refuse_all(self, refusal: Callable[[], ServingError]) -> None:
+        self._refusal = refusal
         for request in list(self._queue):
-            self._fail(request, unloaded())
-        for instance in self._instances:
-            instance.close()
+            self._fail(request, refusal())
 
     def _schedule_dispatch(self) -> None:
         self._dispatch_scheduled = True
@@ -190,22 +214,11 @@ class Batcher:
     def _dispatch(self, closing: Closing) -> None:
         """`closing` says what lets a batch go that is not full."""
         self._dispatch_scheduled = False
-        while self._free and self._queue and not self._waits_for_company():
+        while self._pool.free and self._queue and not self._waits_for_company():
             batch = self._form_batch()
             if batch.segments:
-                self._note_closed(batch, closing)
-                instance = self._free.pop()
-                self._running[instance] = batch
-                instance.start(batch, partial(self._batch_done, instance))
-
-    def _note_closed(self, batch: Batch, closing: Closing) -> None:
-        if batch.is_background:
-            closing = Closing.BACKGROUND
-        elif batch.size >= self._limits.max_batch_size:
-            closing = Closing.FULL
-        elif self._limits.max_queue_delay > 0.0:
-            closing = Closing.DELAY
-        self.statistics.closed[closing] += 1
+                self.statistics.closed[self._limits.closing_of(batch, closing)] += 1
+                self._pool.start(batch, self._batch_done)
 
     def _waits_for_company(self) -> bool:
         if self._company_timer is not None:
@@ -247,11 +260,13 @@ class Batcher:
         return Batch(segments=segments, size=size)
 
     def _batch_done(self, instance: Instance, batch: Batch, result: BatchResult) -> None:
-        del self._running[instance]
-        self._free.append(instance)
+        is_awaited = self._pool.finish(instance)
         # The next batch first, so that the session works while these are answered.
         self._dispatch(Closing.SESSION_FREE)
         self._note_idle()
+        if not is_awaited:
+            self._serve_again()
+            return
         self._usual_seconds += (result.compute_seconds - self._usual_seconds) / 8
         try:
             if isinstance(result.output, Exception):
@@ -284,7 +299,7 @@ class Batcher:
 
     @property
     def _is_idle(self) -> bool:
-        return not self.waiting_rows and len(self._free) == len(self._instances)
+        return not self.waiting_rows and not self._pool.batches
 
     def _note_idle(self) -> None:
         if self._idle is not None and self._is_idle:

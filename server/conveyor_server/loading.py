@@ -18,7 +18,8 @@ from conveyor.v1 import model_pb2
 from conveyor_contract.contract import SEAL_KEY
 from conveyor_contract.model_file import ModelFile, read_model_file
 from conveyor_contract.preprocessing import FORMATS
-from conveyor_server.batcher import Batcher, BatchLimits
+from conveyor_server.batch_limits import BatchLimits
+from conveyor_server.batcher import Batcher
 from conveyor_server.errors import LoadError
 from conveyor_server.graph import GraphSession
 from conveyor_server.images import ImageReader
@@ -30,7 +31,6 @@ from conveyor_server.replay import replay
 from conveyor_server.session import Session, SessionOptions
 from conveyor_server.signature import Signature, signature_of_contract
 from conveyor_server.statistics import Spread, Statistics
-from conveyor_server.timed_run import TimedRun
 
 log = logging.getLogger(__name__)
 
@@ -88,8 +88,7 @@ async def _load(path: Path, name: str, version: int, options: LoadOptions) -> Mo
     loop = asyncio.get_running_loop()
     limits = _limits(opened.signature, name, version, options)
     contract = opened.contract
-    runs = [TimedRun(session) for session in opened.sessions]
-    instances = [ThreadInstance(run, loop, f"{name}/{version}") for run in runs]
+    instances = [ThreadInstance(session, loop, f"{name}/{version}") for session in opened.sessions]
     model = Model(
         name=name,
         version=version,
@@ -104,7 +103,6 @@ async def _load(path: Path, name: str, version: int, options: LoadOptions) -> Mo
         if contract
         else None,
         batcher=Batcher(limits, instances, loop),
-        runs=runs,
     )
     model.batcher.statistics = Statistics(spread=Spread() if options.spread else None)
     try:

@@ -15,7 +15,6 @@ from conveyor_server.batcher import Batcher
 from conveyor_server.errors import ErrorKind, ServingError
 from conveyor_server.images import ImageReader
 from conveyor_server.signature import Signature
-from conveyor_server.timed_run import TimedRun
 from conveyor_server.tracing.record import note_run
 
 
@@ -52,8 +51,6 @@ class Model:
     provider: str
     reader: ImageReader | None
     batcher: Batcher
-    # One for each session.
-    runs: Sequence[TimedRun] = ()
 
     async def infer(
         self, images: Sequence[classifier_pb2.Image], deadline: float | None, priority: int = DEFAULT_PRIORITY

@@ -215,7 +215,7 @@ class Repository(Index):
                     self._put(replace(entry, state=State.UNAVAILABLE, reason=entry.reason or "unloaded"))
 
     def suspend(self, model: Model, reason: str) -> None:
-        """The model is not ready for the time being; what it was given, it has."""
+        """The model is not ready for the time being."""
         self._suspended.add(model)
         entry = self._entries[model.name][model.version]
         self._put(replace(entry, state=State.UNAVAILABLE, model=None, reason=reason))
@@ -231,6 +231,11 @@ class Repository(Index):
     def suspended(self) -> list[Model]:
         """The models that wait to be resumed, or replaced."""
         return list(self._suspended)
+
+    def models_at_work(self) -> list[Model]:
+        """The models that may have something to run: those that serve, hang, or finish what they accepted."""
+        serving = [entry.model for entry in self.entries() if entry.model is not None]
+        return [*serving, *self._suspended, *self._retirement.models()]
 
     def _give_up_suspended(self, name: str) -> None:
         for model in [model for model in self._suspended if model.name == name]:
@@ -251,5 +256,5 @@ class Repository(Index):
     def close(self) -> None:
         """Ends every model's threads; who still waits is refused."""
         self._retirement.close()
-        for model in [*self._suspended, *(entry.model for entry in self.entries() if entry.model is not None)]:
+        for model in self.models_at_work():
             model.batcher.close()

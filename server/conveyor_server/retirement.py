@@ -27,11 +27,14 @@ class Retirement:
         self._models[task] = model
         task.add_done_callback(self._forget)
 
+    def models(self) -> list[Model]:
+        """Those that are not done yet."""
+        return list(self._models.values())
+
     def close(self) -> None:
         """Ends all of them now."""
-        for task, model in list(self._models.items()):
+        for task in list(self._models):
             task.cancel()
-            model.batcher.close()
 
     async def _finish(self, model: Model, done: Callable[[int], None]) -> None:
         try:
@@ -42,6 +45,8 @@ class Retirement:
         model.batcher.close()
         done(model.version)
         log.info("unloaded model=%s version=%d", model.name, model.version)
+        # What still runs comes back, or is given up as hanging.
+        await model.batcher.wait_idle()
 
     def _forget(self, task: asyncio.Task[None]) -> None:
         del self._models[task]

@@ -158,7 +158,8 @@ class ServerSettings(BaseModel):
         60.0,
         gt=0.0,
         le=86_400.0,
-        description="Seconds after which a run counts as hanging, and its model as not ready.",
+        description="Seconds after which a run counts as hanging: its callers are refused, and its model is not ready "
+        "where no other session is left.",
     )
     traffic: list[str] = Field(
         default_factory=list,

@@ -78,6 +78,8 @@ class Statistics:
     rows: int = 0
     # Batches that were formed.
     closed: dict[Closing, int] = field(default_factory=lambda: dict.fromkeys(Closing, 0))
+    # Runs that were given up because they took too long.
+    hanging: int = 0
     # Runs of the model, by the rows in them, padding not counted.
     batches: dict[int, Tally] = field(default_factory=dict)
     # Seconds since the epoch; 0 before the first.
@@ -126,6 +128,7 @@ class Statistics:
         for name in ("success", "fail", "queue", "compute_input", "compute_infer", "compute_output"):
             getattr(self, name).include(getattr(other, name))
         self.rows += other.rows
+        self.hanging += other.hanging
         self.last_inference = max(self.last_inference, other.last_inference)
         for kind, count in other.failures.items():
             self.failures[kind] = self.failures.get(kind, 0) + count

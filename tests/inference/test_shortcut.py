@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from conveyor_server.batch import Rows
-from conveyor_server.batcher import QUIET_TURNS, Batcher, BatchLimits
+from conveyor_server.batch_limits import BatchLimits
+from conveyor_server.batcher import QUIET_TURNS, Batcher
 from conveyor_server.calls import CallError, UnaryMethod, answer_unary
 from conveyor_server.datatypes import DATATYPES
 from conveyor_server.errors import ErrorKind, ServingError

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from conveyor_server.batch import DEFAULT_PRIORITY, Batch, Outcome, Rows
-from conveyor_server.batcher import QUIET_TURNS, Batcher, BatchLimits
+from conveyor_server.batch_limits import BatchLimits
+from conveyor_server.batcher import QUIET_TURNS, Batcher
 from conveyor_server.instance import BatchResult, Done
 
 
@@ -45,7 +46,7 @@ class Clock:
 
 
 class Bench:
-    """A batcher with one scripted instance."""
+    """A batcher with one scripted instance, or with several."""
 
     def __init__(
         self,
@@ -55,15 +56,17 @@ class Bench:
         delay: float = 0.0,
         default_timeout: float = 0.0,
         real_clock: bool = False,
+        instances: int = 1,
     ) -> None:
         self.loop = asyncio.get_running_loop()
-        self.instance = ScriptedInstance()
+        self.instances = [ScriptedInstance() for _ in range(instances)]
+        self.instance = self.instances[0]
         self.clock = Clock()
         limits = BatchLimits(
             max_batch_size=batch, max_queue_size=queue, max_queue_delay=delay, default_timeout=default_timeout
         )
         clock = self.loop.time if real_clock else self.clock
-        self.batcher = Batcher(limits, [self.instance], self.loop, clock)
+        self.batcher = Batcher(limits, self.instances, self.loop, clock)
 
     def submit(
         self, first: int, count: int = 1, deadline: float | None = None, priority: int = DEFAULT_PRIORITY

@@ -19,7 +19,7 @@ SUCCESS: Final = "success"
 # Shown from the start on, so that a rate can be had of the first one.
 USUAL_FAILURES: Final = (
     *(ErrorKind.INVALID_ARGUMENT, ErrorKind.QUEUE_FULL, ErrorKind.DEADLINE_PASSED, ErrorKind.CANCELLED),
-    *(ErrorKind.STOPPING, ErrorKind.MODEL_FAILED, ErrorKind.INTERNAL),
+    *(ErrorKind.NOT_READY, ErrorKind.STOPPING, ErrorKind.MODEL_FAILED, ErrorKind.INTERNAL),
 )
 
 HISTOGRAMS: Final[dict[str, tuple[str, Callable[[Spread], Histogram]]]] = {
@@ -62,6 +62,8 @@ class ModelsSource:
         rows = (Sample(labels=version.labels(), value=statistics.rows) for version, statistics in counted)
         yield counter("conveyor_rows_total", "Rows of answered requests.", rows)
         yield counter("conveyor_batches_total", "Batches, by why each was closed.", _batches(counted))
+        hanging = (Sample(labels=version.labels(), value=statistics.hanging) for version, statistics in counted)
+        yield counter("conveyor_hanging_runs_total", "Runs that were given up because they took too long.", hanging)
         for name, (text, histogram) in HISTOGRAMS.items():
             samples = [
                 Sample(labels=version.labels(), value=histogram(statistics.spread).distribution())
