@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from conveyor_server.batch import Batch
+from conveyor_server.deadlines import sooner
 from conveyor_server.statistics import Closing
 
 
@@ -17,6 +18,10 @@ class BatchLimits:
     max_queue_delay: float = 0.0
     # From a request's arrival, where its own deadline is not sooner; 0 for none.
     default_timeout: float = 0.0
+
+    def deadline_of(self, own: float | None, arrived_at: float) -> float | None:
+        """The deadline that holds for a caller's request, from its own; seconds of one clock."""
+        return sooner(own, arrived_at + self.default_timeout) if self.default_timeout else own
 
     def closing_of(self, batch: Batch, otherwise: Closing) -> Closing:
         """Why the batch was closed; `otherwise` says what lets one go that is not full."""

@@ -25,7 +25,7 @@ from conveyor_server.batch import (
 )
 from conveyor_server.batch_errors import failed, hanging, late, unloaded
 from conveyor_server.batch_limits import BatchLimits
-from conveyor_server.deadlines import DeadlineWatch, sooner
+from conveyor_server.deadlines import DeadlineWatch
 from conveyor_server.errors import ErrorKind, ServingError
 from conveyor_server.instance import BatchResult, Instance
 from conveyor_server.instance_pool import InstancePool
@@ -130,8 +130,8 @@ class Batcher:
             raise self._refusal()
         now = self._clock()
         arrived_at = now if arrived_at is None else arrived_at
-        if self._limits.default_timeout and priority != BACKGROUND_PRIORITY:
-            deadline = sooner(deadline, arrived_at + self._limits.default_timeout)
+        if priority != BACKGROUND_PRIORITY:
+            deadline = self._limits.deadline_of(deadline, arrived_at)
         reply: asyncio.Future[Outcome] = self._loop.create_future()
         request = PendingRequest(rows, reply, arrived_at, now, deadline, priority)
         self._queue.add(request)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import time
 from collections.abc import Sequence
 from concurrent.futures import Executor
 from typing import Final
@@ -78,11 +79,24 @@ class ImageReader:
         """Whether the images are so small that `read_here` holds nobody up."""
         return sum(map(self._work_of, images)) <= IN_PLACE_WORK
 
-    async def read_in_pool(self, images: Sequence[classifier_pb2.Image]) -> list[RowOrError]:
-        """What `read_here` gives, from the pool's threads."""
+    async def read_in_pool(
+        self, images: Sequence[classifier_pb2.Image], deadline: float | None = None
+    ) -> list[RowOrError]:
+        """What `read_here` gives, from the pool's threads; `deadline` in seconds of `time.monotonic()`.
+
+        Raises ServingError when it passes. What the pool has not begun by then, or when this is cancelled, it never
+        does.
+        """
         loop = asyncio.get_running_loop()
+        began = time.monotonic()
         jobs = [loop.run_in_executor(self._pool, self.read_here, chunk) for chunk in self._chunks(images)]
-        return [row for rows in await asyncio.gather(*jobs) for row in rows]
+        try:
+            async with asyncio.timeout(None if deadline is None else deadline - began):
+                return [row for rows in await asyncio.gather(*jobs) for row in rows]
+        except TimeoutError:
+            waited = 1000 * (time.monotonic() - began)
+            message = f"the deadline passed after {waited:.0f} ms, while its images waited to be decoded"
+            raise ServingError(ErrorKind.DEADLINE_PASSED, message) from None
 
     def _chunks(self, images: Sequence[classifier_pb2.Image]) -> list[list[classifier_pb2.Image]]:
         """Neighbours together, up to what would be read in place."""

@@ -108,7 +108,10 @@ class Model:
         """Images that are admitted to the queue and that must be decoded, or looked at one by one."""
         held = len(images)
         try:
-            results = reader.read_here(images) if reader.is_quick(images) else await reader.read_in_pool(images)
+            if reader.is_quick(images):
+                results = reader.read_here(images)
+            else:
+                results = await reader.read_in_pool(images, self.batcher.limits.deadline_of(deadline, arrived))
             rows = [result for result in results if not isinstance(result, ServingError)]
             self.batcher.withdraw(held - len(rows))
         except BaseException:
