@@ -72,7 +72,7 @@ class Model:
             outcome = await batcher.run(rows, deadline, priority, arrived)
             note_run(self.name, self.version_text, arrived, preprocess_seconds, outcome)
         except BaseException as error:
-            batcher.statistics.add_failure(time.monotonic() - arrived, error)
+            self.note_failure(error, arrived)
             raise
         return Inference(outcome.output, preprocess_seconds, outcome)
 
@@ -87,8 +87,12 @@ class Model:
             note_run(self.name, self.version_text, arrived, 0.0, outcome)
             return outcome
         except BaseException as error:
-            self.batcher.statistics.add_failure(time.monotonic() - arrived, error)
+            self.note_failure(error, arrived)
             raise
+
+    def note_failure(self, error: BaseException, arrived: float) -> None:
+        """Counts a request for this model that is not answered; `infer` and `run` count theirs."""
+        self.batcher.statistics.add_failure(time.monotonic() - arrived, error)
 
     def _reader(self, deadline: float | None, now: float) -> ImageReader:
         if self.reader is None:

@@ -87,7 +87,9 @@ class ClassifierService:
             model = self._find(request.model_name, request.model_version, request.request_id, context)
             images = request.images
             if not 0 < len(images) <= self._limits.max_images_per_request:
-                raise self._wrong_count(len(images))
+                refusal = self._wrong_count(len(images))
+                model.note_failure(refusal, time.monotonic())
+                raise refusal
             inference = await model.infer(images, _deadline(request.timeout_ms, context))
             if inference.outcome is None and len(images) == 1:
                 raise inference.only_error()

@@ -126,9 +126,13 @@ class InferenceHandlers:
                 # The fields of a message may come in any order.
                 answer += pb.ModelInferResponse(id=request.id).SerializeToString()
             return SerializedResponse(answer)
-        parameters = read_parameters(request.parameters)
-        wanted = read_wanted(request, model)
-        inputs = read_inputs(request, model, self._memory)
+        try:
+            parameters = read_parameters(request.parameters)
+            wanted = read_wanted(request, model)
+            inputs = read_inputs(request, model, self._memory)
+        except ServingError as error:
+            model.note_failure(error, arrived)
+            raise
         deadline = context.deadline
         if parameters.timeout is not None:
             own = arrived + parameters.timeout

@@ -42,7 +42,8 @@ _ANSWER: Final = record(
 async def classify(exchange: Exchange) -> Response:
     """Each image's most probable labels. A lone image's error is the request's own."""
     asked = exchange.query(ClassifyQuery)
-    files = await _files(exchange)
+    with exchange.counting_failures(asked.model, asked.version):
+        files = await _files(exchange)
     request = pb.ClassifyRequest(
         model_name=asked.model,
         model_version=asked.version,

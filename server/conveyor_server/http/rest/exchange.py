@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -101,6 +103,17 @@ class Exchange:
     async def json(self, model: type[AnyModel]) -> AnyModel:
         """The body's JSON; no body is an empty object. Raises ServingError for what is not what the model says."""
         return parse_json(model, await self.body() or b"{}")
+
+    @contextmanager
+    def counting_failures(self, model: str, version: str) -> Iterator[None]:
+        """Counts a ServingError of the block as a failed request for the model, where there is one of that name."""
+        began = time.monotonic()
+        try:
+            yield
+        except ServingError as error:
+            with suppress(ServingError):
+                self._services.repository.find(model, version).note_failure(error, began)
+            raise
 
     async def ask(self, procedure: Procedure[AnyAnswer], message: Message) -> AnyAnswer:
         """The gRPC method's answer, by the same way as a gRPC call's. Raises CallError."""

@@ -31,13 +31,14 @@ _ANSWER: Final = optional(
 
 async def infer(exchange: Exchange) -> Response:
     """Runs the model."""
-    body = await exchange.body()
-    header_length = read_header_length(exchange.headers.get(HEADER_LENGTH), len(body))
     name, version = model_of(exchange)
-    if header_length or HEADER_LENGTH not in exchange.headers:
-        call = read_inference(body, header_length, name, version)
-    else:
-        call = await _raw(exchange, body)
+    with exchange.counting_failures(name, version):
+        body = await exchange.body()
+        header_length = read_header_length(exchange.headers.get(HEADER_LENGTH), len(body))
+        if header_length or HEADER_LENGTH not in exchange.headers:
+            call = read_inference(body, header_length, name, version)
+        else:
+            call = await _raw(exchange, body)
     answer = await exchange.ask(MODEL_INFER, call.message)
     return await inference_response(call, answer, exchange.headers.get("accept-encoding", ""))
 
