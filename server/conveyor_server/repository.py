@@ -58,6 +58,11 @@ class Repository(Index):
         """How models are loaded when nothing else is said."""
         return self._options
 
+    @property
+    def policy(self) -> VersionPolicy:
+        """Which versions serve when nothing else is said."""
+        return self._policy
+
     async def load_all(self, only: Collection[str] | None = None) -> None:
         """Loads the versions that the policy chooses of every model, or of those in `only`; lists the others."""
         files = await asyncio.to_thread(scan, self._root)

@@ -4,7 +4,12 @@ import pytest
 
 from conveyor_server.errors import ErrorKind, ServingError
 from conveyor_server.inference import inference_pb2 as pb
-from conveyor_server.inference.parameters import DEFAULTS, RequestParameters, read_parameters
+from conveyor_server.inference.parameters import (
+    DEFAULTS,
+    RequestParameters,
+    marks_final_response,
+    read_parameters,
+)
 
 
 def read(**parameters: pb.InferParameter) -> RequestParameters:
@@ -26,8 +31,11 @@ def test_a_timeout_is_in_microseconds_and_zero_is_none() -> None:
 
 
 def test_final_responses_are_marked_only_where_that_is_true() -> None:
-    assert read(triton_enable_empty_final_response=pb.InferParameter(bool_param=True)).marks_final_response
-    assert not read(triton_enable_empty_final_response=pb.InferParameter(bool_param=False)).marks_final_response
+    for value in (True, False):
+        parameters = {"triton_enable_empty_final_response": pb.InferParameter(bool_param=value)}
+        assert read_parameters(parameters) == DEFAULTS
+        assert marks_final_response(parameters) is value
+    assert not marks_final_response({})
 
 
 def test_a_callers_own_parameters_are_left_alone() -> None:

@@ -12,6 +12,7 @@ from conveyor_server.model import Model
 from conveyor_server.providers import CUDA
 from conveyor_server.request_queue import PRIORITIES
 from conveyor_server.signature import TensorSignature
+from conveyor_server.version_policy import VersionPolicy
 
 PLATFORM: Final = "onnxruntime_onnx"
 BACKEND: Final = "onnxruntime"
@@ -31,15 +32,15 @@ def metadata_of(model: Model, versions: Iterable[int]) -> pb.ModelMetadataRespon
     )
 
 
-def config_of(model: Model) -> pb.ModelConfig:
-    """How a model is batched and run, the batch axis left out of its shapes."""
+def config_of(model: Model, policy: VersionPolicy) -> pb.ModelConfig:
+    """How a model is batched and run, the batch axis left out of its shapes; `policy` says which versions serve."""
     signature = model.signature
     config = pb.ModelConfig(
         name=model.name,
         platform=PLATFORM,
         backend=BACKEND,
         default_model_filename=MODEL_FILENAME,
-        version_policy=pb.ModelVersionPolicy(latest=pb.ModelVersionPolicy.Latest(num_versions=1)),
+        version_policy=_policy(policy),
         max_batch_size=signature.max_batch_size,
         input=[
             pb.ModelInput(
@@ -64,6 +65,14 @@ def config_of(model: Model) -> pb.ModelConfig:
     config.parameters["file_digest"].string_value = model.file_digest
     config.parameters["provider"].string_value = model.provider
     return config
+
+
+def _policy(policy: VersionPolicy) -> pb.ModelVersionPolicy:
+    if policy.only is not None:
+        return pb.ModelVersionPolicy(specific=pb.ModelVersionPolicy.Specific(versions=sorted(policy.only)))
+    if policy.limit is not None:
+        return pb.ModelVersionPolicy(latest=pb.ModelVersionPolicy.Latest(num_versions=policy.limit))
+    return pb.ModelVersionPolicy(all=pb.ModelVersionPolicy.All())
 
 
 def _tensor_metadata(tensor: TensorSignature, model: Model) -> pb.ModelMetadataResponse.TensorMetadata:

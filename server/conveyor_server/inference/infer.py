@@ -20,7 +20,7 @@ from conveyor_server.inference.codes import in_protocol_words
 from conveyor_server.inference.inputs import read_inputs
 from conveyor_server.inference.lookup import find_model
 from conveyor_server.inference.outputs import read_wanted, write_answer
-from conveyor_server.inference.parameters import FINAL_RESPONSE, read_parameters
+from conveyor_server.inference.parameters import FINAL_RESPONSE, marks_final_response, read_parameters
 from conveyor_server.inference.shared_memory import SharedMemory
 from conveyor_server.inference.shortcut import InferShortcut
 from conveyor_server.inference.usual import UsualRequest
@@ -108,7 +108,7 @@ class InferenceHandlers:
         await turn.before.wait()
         if failure is not None and errors_end_stream:
             raise failure
-        if "triton_enable_empty_final_response" in request.parameters:
+        if marks_final_response(request.parameters):
             response.infer_response.parameters[FINAL_RESPONSE].bool_param = True
         return response
 

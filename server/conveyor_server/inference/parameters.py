@@ -24,8 +24,6 @@ class RequestParameters:
     timeout: float | None = None
     # 1 is the highest; 0 for the default.
     priority: int = 0
-    # Whether answers in a stream say that they are the last for their request.
-    marks_final_response: bool = False
 
 
 DEFAULTS: Final = RequestParameters()
@@ -41,8 +39,12 @@ def read_parameters(parameters: Mapping[str, pb.InferParameter]) -> RequestParam
     return RequestParameters(
         timeout=timeout / 1_000_000 if timeout else None,
         priority=whole_number(parameters, "priority"),
-        marks_final_response=_MARK_FINAL in parameters and parameters[_MARK_FINAL].bool_param,
     )
+
+
+def marks_final_response(parameters: Mapping[str, pb.InferParameter]) -> bool:
+    """Whether the answer in a stream, be it an error, says that it is the last for its request."""
+    return _MARK_FINAL in parameters and parameters[_MARK_FINAL].bool_param
 
 
 def whole_number(parameters: Mapping[str, pb.InferParameter], name: str) -> int:

@@ -131,7 +131,8 @@ class GRPCInferenceService:
 
     async def model_config(self, request: pb.ModelConfigRequest, context: CallContext) -> pb.ModelConfigResponse:
         """How the model is served."""
-        return pb.ModelConfigResponse(config=config_of(find_model(self._repository, request.name, request.version)))
+        model = find_model(self._repository, request.name, request.version)
+        return pb.ModelConfigResponse(config=config_of(model, self._repository.policy))
 
     async def model_statistics(
         self, request: pb.ModelStatisticsRequest, context: CallContext
