@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from conveyor_server.arena import Arena
 from conveyor_server.batch import Rows, bucket_for, pad
 from conveyor_server.datatypes import BYTES, DATATYPES_BY_ONNX
 from conveyor_server.errors import LoadError
@@ -36,6 +37,7 @@ class GraphSession:
         """Opens the file; batches of `max_batch_size` rows at most. Raises LoadError for a graph that cannot serve."""
         # Recorded runs need fixed addresses, and here a graph's tensors come and go.
         self._session = open_session(path, replace(options, device=replace(options.device, graphs=False)))
+        self._arena = Arena(options.provider)
         self.signature = self._tried(_signature_of(self._session, max_batch_size))
         self.buckets = _powers_of_two(self.signature.max_batch_size) if options.provider in OF_FIXED_SIZES else []
 
@@ -56,7 +58,8 @@ class GraphSession:
         if not signature.max_batch_size:
             arrays = [array[0] for array in arrays]
         feeds = {tensor.name: array for tensor, array in zip(signature.inputs, arrays, strict=True)}
-        outputs = self._session.run([tensor.name for tensor in signature.outputs], feeds)
+        names = [tensor.name for tensor in signature.outputs]
+        outputs = self._session.run(names, feeds, self._arena.options_for(rows.nbytes))
         if not signature.max_batch_size:
             outputs = [np.asarray(output)[np.newaxis] for output in outputs]
         return pack(signature.outputs, outputs)

@@ -11,6 +11,7 @@ import numpy as np
 
 from conveyor.v1 import model_pb2
 from conveyor_contract.contract import row_shape_of
+from conveyor_server.arena import Arena
 from conveyor_server.batch import Rows, bucket_for, pad
 from conveyor_server.bound_runs import BoundRuns, BoundTensor, Place
 from conveyor_server.datatypes import DATATYPES
@@ -42,6 +43,7 @@ class Session:
     def __init__(self, path: Path, contract: model_pb2.ModelContract, options: SessionOptions) -> None:
         """Opens the file. Raises LoadError when the graph is not what the contract says, or cannot be loaded."""
         self._session = open_session(path, options)
+        self._arena = Arena(options.provider)
         self._input = contract.inputs[0]
         self._output_names = [contract.outputs[0].name]
         self._check_graph(contract)
@@ -55,7 +57,8 @@ class Session:
         size = len(rows)
         if self._buckets:
             rows = pad(rows, bucket_for(size, self._buckets))
-        output: Rows = self._session.run(self._output_names, {self._input.name: rows})[0]
+        giving_back = self._arena.options_for(rows.nbytes)
+        output: Rows = self._session.run(self._output_names, {self._input.name: rows}, giving_back)[0]
         return output[:size]
 
     def warm(self, sizes: Sequence[int]) -> None:
