@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 from conveyor_client.errors import ConveyorClientError
 from conveyor_client.version import __version__
 from conveyor_contract.errors import ConveyorError, UsageError
+from conveyor_contract.telemetry import switch_telemetry_off
 from conveyor_server.importing import collector_paused
 
 if TYPE_CHECKING:
@@ -72,6 +73,7 @@ class CommandModule(Protocol):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command line (default: the process's own) and returns its exit code; never raises for a failure."""
+    switch_telemetry_off()
     try:
         code = _dispatch(list(sys.argv[1:] if arguments is None else arguments))
         sys.stdout.flush()

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from conveyor_contract.telemetry import switch_telemetry_off
 from conveyor_exporter.errors import ExportError, RunError
 
 CPU_PROVIDER = "CPUExecutionProvider"
@@ -64,6 +65,7 @@ def runtime_version() -> str:
 
 
 def _onnxruntime() -> Any:
+    switch_telemetry_off()
     try:
         import onnxruntime
     except ModuleNotFoundError as error:

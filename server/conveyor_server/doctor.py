@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import platform
 import sys
 import sysconfig
 from collections.abc import Iterator
 from dataclasses import dataclass
+from glob import glob
 from importlib import metadata
+from pathlib import Path
 
 from conveyor_server.cpu import cpu_quota, usable_cpus
 from conveyor_server.engines.envoy.trial import problem_with_envoy
@@ -16,6 +19,7 @@ from conveyor_server.errors import ProviderError
 from conveyor_server.providers import CPU, CUDA, installed_runtimes, load_runtime, problem_with
 
 PACKAGES = ("conveyor", "onnxruntime", "onnxruntime-gpu", "grpcio", "protobuf", "numpy", "pillow", "uvloop", "torch")
+TELEMETRY_DATABASE = "onnxruntime.db"
 # Loaded by ONNX Runtime's CUDA provider, CUDA 12 or 13.
 CUDA_LIBRARIES = {
     "CUDA driver": ("libcuda.so.1",),
@@ -65,10 +69,22 @@ def _runtime() -> Iterator[Finding]:
     except ProviderError as error:
         yield Finding(name="ONNX Runtime loads", ok=False, detail=str(error), fix="install conveyor[server,cpu]")
         return
-    yield Finding(name="telemetry", ok=True, detail="off: disabled in ONNX Runtime, and nothing of ours sends any")
+    yield _telemetry()
     yield Finding(name="providers built in", ok=None, detail=", ".join(runtime.get_available_providers()))
     problem = problem_with(CPU)
     yield Finding(name=CPU, ok=problem is None, detail=problem or "a model ran on it")
+
+
+def _telemetry() -> Finding:
+    """ONNX Runtime that collects events keeps a database of them open."""
+    opened = [os.path.realpath(file) for file in glob("/proc/self/fd/*")]
+    found = next((file for file in opened if Path(file).name == TELEMETRY_DATABASE), None)
+    return Finding(
+        name="telemetry",
+        ok=found is None,
+        detail="off: ONNX Runtime keeps no database of events open" if found is None else f"on: {found} is open",
+        fix="start with ORT_DISABLE_TELEMETRY=1 in the environment",
+    )
 
 
 def _cuda() -> Iterator[Finding]:

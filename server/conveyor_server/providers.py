@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import ctypes
 import logging
-import os
 from dataclasses import dataclass, replace
 from importlib import metadata
 from types import ModuleType
 from typing import Any, Final
 
+from conveyor_contract.telemetry import switch_telemetry_off
 from conveyor_server.errors import ProviderError
 
 log = logging.getLogger(__name__)
@@ -64,7 +64,7 @@ def device_count() -> int:
 
 def load_runtime() -> ModuleType:
     """ONNX Runtime's module, with its telemetry off and only its errors logged. Raises ProviderError without one."""
-    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+    switch_telemetry_off()
     try:
         import onnxruntime
     except ImportError as error:

@@ -1,12 +1,10 @@
-"""The small parts that a server process stands on: codes, CPU quota, the gate, the diagnosis."""
+"""The small parts that a server process stands on: codes, CPU quota, the gate."""
 
 import asyncio
-import json
 from pathlib import Path
 
 import pytest
 
-from conveyor_cli.main import main
 from conveyor_server.cpu import cpu_quota, usable_cpus
 from conveyor_server.errors import ErrorKind, ServingError, StartError
 from conveyor_server.gate import Gate
@@ -94,14 +92,3 @@ async def test_the_gate_is_not_quiet_while_somebody_still_knocks() -> None:
             pass
     assert not quiet.done()
     await quiet
-
-
-def test_doctor_reports_a_working_machine_as_json(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["doctor", "--json"]) == 0
-    report = json.loads(capsys.readouterr().out)
-    findings = {finding["name"]: finding for finding in report["findings"]}
-    assert report["ok"]
-    assert findings["CPUExecutionProvider"]["ok"]
-    assert findings["telemetry"]["detail"].startswith("off")
-    assert "usable" in findings["CPUs"]["detail"]
-    assert {"onnxruntime", "grpcio", "shared libpython"} <= set(findings)
