@@ -34,6 +34,9 @@ class Comparison:
     stable_answered: float = 0
     stable_failed: float = 0
     dropped: float = 0
+    # Rows for which an answer is no finite number; of those, the rows that the stable version answered so are in no
+    # other figure.
+    not_finite: float = 0
     # Not a sum.
     max_difference: float = 0
 

@@ -32,6 +32,10 @@ class Traffic:
         """What was ever decided, by the models' names."""
         return self._states
 
+    def names(self) -> Collection[str]:
+        """The models that there are, and those of which something was decided."""
+        return sorted({entry.name for entry in self._index.entries()} | self._states.keys())
+
     def state(self, name: str) -> TrafficState:
         """What holds for a model."""
         return self._states.get(name, _NEW)
