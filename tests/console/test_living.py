@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 
 from conveyor.v1 import classifier_pb2 as pb
 from conveyor_contract.preprocessing import encode_png
-from tests.console.models import digit_rows
+from tests.console.models import digit_rows, write_digits_model
 from tests.console.seeing import SEVEN, Console, is_look
 from tests.server.process import ServerProcess, running
 
@@ -88,3 +88,18 @@ def test_a_model_that_is_unloaded_and_loaded_is_followed(page: Page, models: Pat
         with triton.InferenceServerClient(server.address) as client:
             client.load_model("colour")
         expect(page.get_by_role("heading", name="Try it")).to_be_visible()
+
+
+def test_a_trial_without_rows_says_so_and_draws_no_share(page: Page, tmp_path: Path) -> None:
+    for version in (1, 2):
+        write_digits_model(tmp_path, version)
+    with running(tmp_path, "--version-policy", "all", "--traffic", "digits:stable=1,shadow=2") as server:
+        console = Console(page, server.http_address)
+        console.open("#/digits/1")
+        said = page.get_by_text("A version is on trial. Nothing was compared yet.")
+        expect(said).to_be_visible()
+        expect(console.chart("Shadow agrees")).to_have_count(0)
+        rows, _ = digit_rows()
+        server.stub.Classify(pb.ClassifyRequest(model_name="digits", images=[pb.Image(encoded=encode_png(rows[0]))]))
+        expect(console.chart("Shadow agrees").locator(".figure")).to_have_text("100.00 %")
+        expect(said).to_be_hidden()

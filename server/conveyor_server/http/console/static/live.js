@@ -28,11 +28,13 @@ export class Live {
     this._charts = h("div", { class: "charts" }, fixed.map((chart) => chart.element));
     this._said = h("p", { class: "hint", role: "status" });
     this._compared = h("div", { class: "charts" });
+    this._trial = h("p", { class: "hint", role: "status" });
     this._comparedTitle = h("h3", { class: "charts-title" });
     this._comparison = h("div", { hidden: true }, this._comparedTitle, this._compared);
     const words = h("p", {}, "All versions and all workers of this model, once a second.");
     const head = h("div", { class: "section-head" }, h("h2", { id: "live-title" }, "Last minute"), words);
-    this.element = h("section", { "aria-labelledby": "live-title" }, head, this._said, this._charts, this._comparison);
+    this.element = h("section", { "aria-labelledby": "live-title" }, head, this._said, this._charts, this._trial,
+      this._comparison);
   }
 
   /** One more look: the families by name, and when that was, in seconds. */
@@ -47,6 +49,8 @@ export class Live {
     this._batch.add([between.mean("conveyor_batch_rows")]);
     this._latency.add(between.quantiles("conveyor_request_seconds", LATENCIES));
     for (const kind of COMPARISONS) this._addComparison(kind, between);
+    const nothing = between.gauge("conveyor_shadow_rows_total") === 0;
+    this._trial.textContent = nothing ? "A version is on trial. Nothing was compared yet." : "";
     const rows = between.gauge("conveyor_drift_window_rows");
     const over = rows ? `, over ${plain(Math.round(rows))} rows` : "";
     this._comparedTitle.textContent = `Compared with the training images${over}`;
