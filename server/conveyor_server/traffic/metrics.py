@@ -30,6 +30,11 @@ _OF_A_TRIAL: Final[Mapping[str, tuple[str, bool, Callable[[Comparison], float | 
         True,
         lambda each: each.trial_failed,
     ),
+    "conveyor_shadow_lost_requests_total": (
+        "Requests for a canary that were refused, late or given up.",
+        True,
+        lambda each: each.trial_lost,
+    ),
     "conveyor_shadow_agreement_ratio": (
         "Share of the compared rows for which both versions said the same.",
         False,
