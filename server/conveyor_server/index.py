@@ -69,8 +69,12 @@ class Index:
     def entries(self) -> Iterator[Entry]:
         """Every version, by name and then by version."""
         for name in sorted(self._entries):
-            for version in sorted(self._entries[name]):
-                yield self._entries[name][version]
+            yield from self.entries_of(name)
+
+    def entries_of(self, name: str) -> list[Entry]:
+        """The versions of one model, ascending."""
+        versions = self._entries.get(name, {})
+        return [versions[version] for version in sorted(versions)]
 
     def serving(self) -> Mapping[str, Model]:
         """The models that answer, by name."""

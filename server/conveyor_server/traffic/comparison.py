@@ -113,8 +113,13 @@ class TrialKey:
     trial: str
     stable: str
     revision: str
-    # Of both versions' files.
+    # Of both versions' files, the stable one's first.
     files: str
+
+    @property
+    def trial_file(self) -> str:
+        """The digest of the file on trial."""
+        return self.files.partition("/")[2]
 
 
 def families_of(comparisons: Mapping[TrialKey, Comparison]) -> list[Family]:

@@ -13,7 +13,7 @@ from typing import Final
 
 from conveyor_server.errors import ServingError
 from conveyor_server.metrics.family import Family
-from conveyor_server.traffic.comparison import Comparison, comparisons_of
+from conveyor_server.traffic.comparison import Comparison, TrialKey, comparisons_of
 from conveyor_server.traffic.control import TrafficControl
 from conveyor_server.traffic.judge import Verdict, judge, judge_recent
 from conveyor_server.traffic.rule import Limits, Rule
@@ -61,12 +61,17 @@ class Guard:
                     log.exception("the trial of model=%s was not judged", name)
 
     async def _look_at(self, name: str, state: TrafficState, rule: Rule) -> None:
-        comparison = comparison_of(await self._control.observed(name), name, state.revision)
-        verdict = None if comparison is None else self._judge(name, state.revision, comparison, rule.limits)
+        trial = trial_of(await self._control.observed(name), name, state.revision)
+        if trial is None:
+            return
+        key, comparison = trial
+        verdict = self._judge(name, state.revision, comparison, rule.limits)
         if verdict is None:
             return
         log.warning("rolling back model=%s version=%s to version=%s: %s", name, rule.trial, rule.stable, verdict.reason)
-        await self._control.change_traffic(name, state.rolled_back(verdict.reason, verdict.cause, time.time()))
+        files = {int(key.trial): key.trial_file}
+        rolled_back = state.rolled_back(verdict.reason, verdict.cause, time.time(), files)
+        await self._control.change_traffic(name, rolled_back)
 
     def _judge(self, name: str, revision: int, comparison: Comparison, limits: Limits) -> Verdict | None:
         """By all that was seen, and by the last minute alone."""
@@ -81,12 +86,12 @@ class Guard:
         return verdict
 
 
-def comparison_of(families: Iterable[Family], name: str, revision: int) -> Comparison | None:
-    """The comparison of a model's trial under the rule of this revision; None where none has begun."""
+def trial_of(families: Iterable[Family], name: str, revision: int) -> tuple[TrialKey, Comparison] | None:
+    """A model's trial under the rule of this revision, and its comparison; None where none has begun."""
     found = [
-        comparison
+        (key, comparison)
         for key, comparison in comparisons_of(families).items()
         if key.model == name and key.revision == str(revision)
     ]
     # More than one while workers hold different files; the one that most is known of.
-    return max(found, key=lambda each: each.judged_rows, default=None)
+    return max(found, key=lambda each: each[1].judged_rows, default=None)
