@@ -44,6 +44,17 @@ class Clock:
         return self.now
 
 
+class ScriptedLoop(asyncio.SelectorEventLoop):
+    """A loop whose time, and with it every timer, only the test moves."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        super().__init__()
+
+    def time(self) -> float:
+        return self.now
+
+
 class Bench:
     """A batcher with one scripted instance."""
 

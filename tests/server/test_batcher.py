@@ -1,14 +1,12 @@
 """The batcher's behaviour, with a clock and an instance that the tests drive."""
 
 import asyncio
-import random
 
 import numpy as np
 import pytest
 
-from conveyor_server.batch import BACKGROUND_PRIORITY, Batch, Outcome, Rows
+from conveyor_server.batch import BACKGROUND_PRIORITY, Batch, Rows
 from conveyor_server.errors import ErrorKind, ServingError
-from tests.counts import count
 from tests.server.scripted import Bench, doubled, in_loop
 
 
@@ -234,49 +232,6 @@ async def test_closing_refuses_who_waits_and_lets_the_running_batch_finish() -> 
     bench.instance.finish()
     assert doubled(await running) == [0]
     assert bench.instance.closed
-
-
-@pytest.mark.parametrize("seed", range(count("cancellation interleavings")))
-def test_callers_that_leave_at_random_moments_touch_nobody_else(seed: int) -> None:
-    @in_loop
-    async def scenario() -> None:
-        chance = random.Random(seed)
-        bench = Bench(batch=chance.randint(1, 5), queue=1000)
-        stay, gone = await random_traffic(bench, chance)
-        while bench.instance.started:
-            bench.instance.finish()
-            await bench.settle()
-        assert bench.batcher.waiting_rows == 0
-        assert all(caller.done() for caller in gone)
-        for rows, caller in stay:
-            assert doubled(await caller) == list(rows)
-
-    scenario()
-
-
-Callers = list[tuple[range, "asyncio.Task[Outcome]"]]
-
-
-async def random_traffic(bench: Bench, chance: random.Random) -> tuple[Callers, "list[asyncio.Task[Outcome]]"]:
-    """Callers that come, leave and are answered in random order: those that stayed, and those that left."""
-    stay: Callers = []
-    gone = []
-    for first in range(0, 3000, 100):
-        action = chance.random()
-        if action < 0.6:
-            count = chance.randint(1, 6)
-            stay.append((range(first, first + count), bench.submit(first, count)))
-        elif action < 0.8 and stay:
-            candidate = chance.choice(stay)
-            if candidate[1].cancel():
-                stay.remove(candidate)
-                gone.append(candidate[1])
-        if bench.instance.started and chance.random() < 0.5:
-            bench.instance.finish()
-        if chance.random() < 0.7:
-            await bench.settle()
-    await bench.settle()
-    return stay, gone
 
 
 @in_loop
