@@ -11,7 +11,7 @@ from conveyor_server.batch import Outcome
 from conveyor_server.deadlines import SHORTEST_INTERVAL
 from conveyor_server.errors import ErrorKind, ServingError
 from tests.counts import count
-from tests.server.scripted import Bench, ScriptedLoop, doubled
+from tests.server.scripted import Bench, ScriptedLoop, doubled, pass_time
 
 STEPS = 40
 # Seconds: how far time moves at most in one step, and the longest deadline.
@@ -58,7 +58,7 @@ class Traffic:
         loop = asyncio.get_running_loop()
         assert isinstance(loop, ScriptedLoop)
         self._loop = loop
-        self._bench = Bench(batch=self._chance.randint(1, 5), queue=1000, real_clock=True)
+        self._bench = Bench(batch=self._chance.randint(1, 5), queue=1000, loop_clock=True)
         self._callers: list[Caller] = []
 
     async def run(self) -> Counter[str]:
@@ -92,11 +92,9 @@ class Traffic:
                 self._loop.now += chance.uniform(0, LONGEST_STEP)
 
     async def _settle(self) -> None:
-        """Everything happens that can, the timers' work too; then nobody waits whose deadline had passed before."""
-        await self._bench.settle()
+        """Everything happens that can, the timers' work too; then nobody waits whose deadline has passed."""
         before = self._loop.now
-        self._loop.now += 2 * SHORTEST_INTERVAL
-        await self._bench.settle()
+        await pass_time(2 * SHORTEST_INTERVAL)
         running = {row for batch, _ in self._bench.instance.started for row in batch.merge()[:, 0]}
         for caller in self._callers:
             if caller.deadline is not None and caller.deadline <= before:
