@@ -1,16 +1,17 @@
 """The page while the server works, goes away and comes back."""
 
+import json
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import tritonclient.grpc as triton
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from conveyor.v1 import classifier_pb2 as pb
 from conveyor_contract.preprocessing import encode_png
-from tests.console.models import digit_rows, write_digits_model
+from tests.console.models import digit_rows
 from tests.console.seeing import SEVEN, Console, is_look
 from tests.server.process import ServerProcess, running
 
@@ -90,16 +91,22 @@ def test_a_model_that_is_unloaded_and_loaded_is_followed(page: Page, models: Pat
         expect(page.get_by_role("heading", name="Try it")).to_be_visible()
 
 
-def test_a_trial_without_rows_says_so_and_draws_no_share(page: Page, tmp_path: Path) -> None:
-    for version in (1, 2):
-        write_digits_model(tmp_path, version)
-    with running(tmp_path, "--version-policy", "all", "--traffic", "digits:stable=1,shadow=2") as server:
-        console = Console(page, server.http_address)
-        console.open("#/digits/1")
-        said = page.get_by_text("A version is on trial. Nothing was compared yet.")
-        expect(said).to_be_visible()
-        expect(console.chart("Shadow agrees")).to_have_count(0)
-        rows, _ = digit_rows()
-        server.stub.Classify(pb.ClassifyRequest(model_name="digits", images=[pb.Image(encoded=encode_png(rows[0]))]))
-        expect(console.chart("Shadow agrees").locator(".figure")).to_have_text("100.00 %")
-        expect(said).to_be_hidden()
+def test_nothing_compared_yet_is_no_agreement(console: Console) -> None:
+    page = console.page
+    of_trial = {"model": "digits", "version": "2", "stable": "1", "kind": "shadow"}
+    rows = 0
+
+    def on_trial(route: Route) -> None:
+        pulse = route.fetch().json()
+        families = pulse["families"]
+        families["conveyor_shadow_rows_total"]["samples"] = [[of_trial, rows]]
+        families["conveyor_shadow_agreement_ratio"]["samples"] = [[of_trial, 0.75]] if rows else []
+        route.fulfill(body=json.dumps(pulse))
+
+    page.route("**/console/pulse", on_trial)
+    expect(page.get_by_role("heading", name="Version on trial: nothing was compared yet")).to_be_visible()
+    same = console.chart("Same answers")
+    expect(same).to_be_hidden()
+    rows = 8
+    expect(page.get_by_role("heading", name="Version on trial: compared over 8 rows")).to_be_visible()
+    expect(same.locator(".figure")).to_have_text("75.0 %")
