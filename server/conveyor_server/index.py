@@ -31,6 +31,8 @@ class Index:
         self._entries: dict[str, dict[int, Entry]] = {}
         # The chosen ones.
         self._serving: dict[str, Model] = {}
+        # Models that were ready, and whose runs hang.
+        self._suspended: set[Model] = set()
 
     def find(self, name: str, version: str) -> Model:
         """The model that answers; an empty version means the one that serves. Raises ServingError: NOT_FOUND..."""
@@ -67,8 +69,12 @@ class Index:
     def entries(self) -> Iterator[Entry]:
         """Every version, by name and then by version."""
         for name in sorted(self._entries):
-            for version in sorted(self._entries[name]):
-                yield self._entries[name][version]
+            yield from self.entries_of(name)
+
+    def entries_of(self, name: str) -> list[Entry]:
+        """The versions of one model, ascending."""
+        versions = self._entries.get(name, {})
+        return [versions[version] for version in sorted(versions)]
 
     def serving(self) -> Mapping[str, Model]:
         """The models that answer, by name."""
@@ -86,6 +92,10 @@ class Index:
         if name not in self._entries:
             return self._unknown(name)
         return "; ".join(f"version {entry.version}: {entry.reason}" for entry in self._entries[name].values())
+
+    def suspended(self) -> list[Model]:
+        """The models that wait to be resumed, or replaced."""
+        return list(self._suspended)
 
     def choose_again(self, name: str) -> None:
         """Whoever chooses would choose otherwise now."""

@@ -47,8 +47,6 @@ class Repository(Index):
         self._root = root
         self._options = options
         self._policy = policy
-        # Models that were ready, and whose runs hang.
-        self._suspended: set[Model] = set()
         self._retirement = Retirement(options.drain_timeout)
         # One preparation at a time.
         self._preparing = asyncio.Lock()
@@ -232,10 +230,6 @@ class Repository(Index):
         entry = self._entries[model.name][model.version]
         self._put(replace(entry, state=State.READY, model=model, reason=""))
         self._point(model.name, self._ready(model.name))
-
-    def suspended(self) -> list[Model]:
-        """The models that wait to be resumed, or replaced."""
-        return list(self._suspended)
 
     def models_at_work(self) -> list[Model]:
         """The models that may have something to run: those that serve, hang, or finish what they accepted."""

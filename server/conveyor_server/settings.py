@@ -166,6 +166,11 @@ class ServerSettings(BaseModel):
         description="A model's traffic rule, as mnist:stable=1,shadow=2,min-agreement=0.95 or mnist:stable=1,canary=2,"
         "canary-share=0.1; see docs/safe-change.md. May be given several times.",
     )
+    traffic_state: Path | None = Field(
+        None,
+        description="File in which what is decided about traffic outlives the server: rules that callers set, "
+        "promotions, roll-backs. Without it each start begins with --traffic.",
+    )
     drift: bool = Field(True, description="Compare what is served with what models were trained on, in a sample.")
     drift_window: float = Field(
         3600.0, gt=0.0, le=31_536_000.0, description="Seconds after which what was served counts half for drift."

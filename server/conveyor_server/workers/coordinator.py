@@ -14,6 +14,7 @@ from conveyor_server.inference.live_settings import change_log_level
 from conveyor_server.metrics.family import Family
 from conveyor_server.metrics.process import ProcessSource
 from conveyor_server.metrics.state import WorkersSource
+from conveyor_server.traffic.memory import TrafficMemory
 from conveyor_server.traffic.state import TrafficState, check_follows, state_of_json
 from conveyor_server.workers.counts import Counts
 from conveyor_server.workers.link import Body, Kind, Link, LinkClosedError, Message
@@ -40,15 +41,16 @@ class Coordinator:
     It is a TrafficControl too.
     """
 
-    def __init__(self, traffic: Mapping[str, TrafficState]) -> None:
-        """`traffic` is what the settings say."""
+    def __init__(self, memory: TrafficMemory) -> None:
+        """`memory` knows the traffic to begin with."""
         self._links: set[Link] = set()
         # Those that serve.
         self._ready: set[Link] = set()
         self._is_known = False
         self._models: dict[str, Pin] = {}
         self._remembered = Remembered()
-        self.traffic = dict(traffic)
+        self._memory = memory
+        self.traffic = dict(memory.states)
         self.workers = WorkersSource()
         self._counts = Counts([ProcessSource("parent"), self.workers])
         # One change at a time, and none while a worker joins.
@@ -130,7 +132,10 @@ class Coordinator:
             check_follows(name, state, self.traffic.get(name, TrafficState()))
             # Known first: a worker that is started again meanwhile is given it too.
             self.traffic[name] = state
-            await self._ask_all(Kind.TAKE_TRAFFIC, name=name, state=state.to_json())
+            try:
+                await self._ask_all(Kind.TAKE_TRAFFIC, name=name, state=state.to_json())
+            finally:
+                await self._memory.keep(name, state)
 
     async def observed(self, name: str) -> Sequence[Family]:
         """What all workers have seen, of this model too."""

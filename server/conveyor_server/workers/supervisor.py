@@ -15,8 +15,8 @@ from conveyor_server.listening import HTTP_ADVICE, Listening, grpc_listening, ho
 from conveyor_server.polling import Poller
 from conveyor_server.settings import ServerSettings
 from conveyor_server.signals import StopRequests
-from conveyor_server.traffic.configured import initial_states
 from conveyor_server.traffic.guard import Guard
+from conveyor_server.traffic.memory import memory_of
 from conveyor_server.workers.coordinator import Coordinator
 from conveyor_server.workers.link import Body, Kind, Link, Message
 from conveyor_server.workers.pulse import until_silent
@@ -100,7 +100,7 @@ class Supervisor:
         self._launcher = launcher
         self._listening = listening
         self._stop = stop
-        self._coordinator = Coordinator(initial_states(settings.traffic))
+        self._coordinator = Coordinator(memory_of(settings, decides=True))
         self._ready: dict[Link, Report] = {}
         # Set once all were ready.
         self._complete = asyncio.Event()

@@ -47,6 +47,20 @@ async def test_an_answer_that_is_no_number_disagrees_and_spoils_no_sum() -> None
 
 
 @in_loop
+async def test_a_callers_own_nan_is_held_against_nobody() -> None:
+    likeness = Likeness(version(1).model, version(2).model)
+    comparison = Comparison()
+    nothing = np.full((1, 3), np.nan, np.float32)
+    assert likeness.add(comparison, np.concatenate([rows(0, 1), nothing]), np.concatenate([rows(0, 1), nothing])) == 0
+    assert (comparison.rows, comparison.agreements, comparison.not_finite) == (2, 2, 1)
+    assert likeness.add(comparison, nothing, rows(0)) == 0
+    # All of a version's numbers are gone: the first column is no label of its choice.
+    assert likeness.add(comparison, rows(0), nothing) == 1
+    assert (comparison.rows, comparison.agreements, comparison.not_finite) == (3, 2, 3)
+    assert (comparison.stable_confidence, comparison.trial_confidence) == (2.0, 2.0)
+
+
+@in_loop
 async def test_versions_that_cannot_take_the_same_rows_are_not_compared() -> None:
     stable = version(1)
     assert why_not_comparable(stable.model, version(2).model) is None
