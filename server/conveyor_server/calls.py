@@ -13,7 +13,7 @@ import secrets
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from google.protobuf.message import DecodeError, Message
 
@@ -27,6 +27,8 @@ RETRY_KEY = "grpc-retry-pushback-ms"
 # What a caller calls its call; sent back with the answer.
 REQUEST_ID_KEY = "x-request-id"
 _REQUEST_ID = re.compile(r"[!-~]{1,128}")
+# Characters. A message may quote what the caller sent, and travels in trailers, which clients bound at a few kilobytes.
+MAX_ERROR_MESSAGE: Final = 2000
 
 
 class CallContext(Protocol):
@@ -140,6 +142,8 @@ class CallError(Exception):
     """How a call ends that is not answered: its code, its message and its trailing metadata."""
 
     def __init__(self, code: Code, message: str, retry_after_ms: int | None = None) -> None:
+        if len(message) > MAX_ERROR_MESSAGE:
+            message = f"{message[: MAX_ERROR_MESSAGE - 1]}…"
         super().__init__(message)
         self.code = code
         self.message = message

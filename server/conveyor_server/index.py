@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterator, Mapping
+from typing import Final
 
 from conveyor_server.entry import Entry
 from conveyor_server.errors import ErrorKind, ServingError
 from conveyor_server.folder import is_version
 from conveyor_server.model import Model
+
+# Characters, as Linux bounds the names of folders.
+MAX_NAME: Final = 255
 
 Choose = Callable[[str, Mapping[int, Model]], Model | None]
 
@@ -122,6 +126,9 @@ class Index:
     def _unknown(self, name: str) -> str:
         if not name:
             return "the request names no model; set model_name"
+        if len(name) > MAX_NAME:
+            # Looking for the nearest would take seconds.
+            return f"a model's name has at most {MAX_NAME} characters, and this one {len(name)}"
         nearest = difflib.get_close_matches(name, self._entries, n=1)
         hint = f"did you mean {nearest[0]!r}?" if nearest else f"this server has: {', '.join(sorted(self._entries))}"
         return f"there is no model {name!r}; {hint if self._entries else 'the repository is empty'}"
