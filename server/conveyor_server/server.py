@@ -267,7 +267,8 @@ class Server:
         }
 
     def _inference(self) -> GRPCInferenceService:
-        settings, memory = self._settings, SharedMemory()
+        settings = self._settings
+        memory = SharedMemory(max_elements_bytes=settings.max_message_bytes)
         return GRPCInferenceService(
             self.repository,
             self._health,

@@ -67,7 +67,7 @@ class _Console:
 
         async def handle(request: Request) -> Response:
             try:
-                check_request(request, self._services)
+                check_request(request)
                 return _protected(await answer(request, Exchange(request, self._services)))
             except (CallError, ServingError, HttpError) as error:
                 return _protected(failed(error))

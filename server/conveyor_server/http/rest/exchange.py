@@ -12,6 +12,7 @@ from starlette.datastructures import Headers
 from starlette.requests import Request
 
 from conveyor_server.calls import UnaryMethod, answer_unary
+from conveyor_server.digits import number_in
 from conveyor_server.errors import ErrorKind, ServingError
 from conveyor_server.http.rest.compression import inflate
 from conveyor_server.http.rest.context import HttpContext
@@ -87,8 +88,7 @@ class Exchange:
         """The whole body, unpacked. Raises HttpError when it is over the limit, ServingError when it is broken."""
         limit = self._services.settings.max_message_bytes
         too_large = HttpError(TOO_LARGE, f"the body has more than {limit} bytes, this server's limit")
-        declared = self.headers.get("content-length", "")
-        if declared.isdigit() and int(declared) > limit:
+        if (number_in(self.headers.get("content-length", "")) or 0) > limit:
             raise too_large
         parts, size = [], 0
         async for part in self._request.stream():
