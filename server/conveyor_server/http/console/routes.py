@@ -38,7 +38,7 @@ def console_routes(services: HttpServices) -> list[Route]:
     return [
         Route("/", console.page),
         Route("/console/files/{name}", console.file),
-        # Classify has its own door.
+        # It knocks at Classify's door itself.
         Route("/console/look", console.answering(console.look), methods=["POST"]),
         Route("/console/explain", console.answering(console.explain), methods=["POST"], middleware=inference),
         Route("/console/pictures", console.answering(console.pictures), middleware=inference),

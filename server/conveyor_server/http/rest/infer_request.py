@@ -61,7 +61,7 @@ def read_header_length(text: str | None, body_bytes: int) -> int:
 
 
 def read_inference(body: bytes, header_length: int, model_name: str, model_version: str) -> InferenceCall:
-    """The request as a message; what the model says to it is found out later. Raises ServingError, HttpError."""
+    """The request as a message; what the model says to it is found out later. Raises ServingError."""
     given = parse_json(InferenceBody, body[:header_length])
     parameters = dict(given.parameters)
     all_binary = _flag(parameters, _ALL_BINARY, "the request", otherwise=False)
