@@ -5,7 +5,9 @@ import logging
 import pytest
 
 from conveyor_server.calls import known_error
+from conveyor_server.errors import ServingError
 from conveyor_server.line_limit import MAX_LINES_PER_SECOND, LineLimit
+from tests.server.scripted import Bench, in_loop
 
 log = logging.getLogger("conveyor_server.test")
 
@@ -32,3 +34,18 @@ def test_unforeseen_errors_are_written_so_many_times_a_second(caplog: pytest.Log
     numbers = {str(record.args[0]) for record in caplog.records if isinstance(record.args, tuple)}
     told = {sentence.split()[2].rstrip(":") for sentence in sentences if "one of many" not in sentence}
     assert told == numbers
+
+
+def test_batches_that_fail_are_written_so_many_times_a_second(caplog: pytest.LogCaptureFixture) -> None:
+    @in_loop
+    async def scenario() -> None:
+        bench = Bench(batch=1)
+        for number in range(2 * MAX_LINES_PER_SECOND):
+            caller = bench.submit(number)
+            await bench.settle()
+            bench.instance.finish(RuntimeError())
+            with pytest.raises(ServingError):
+                await caller
+
+    scenario()
+    assert caplog.messages == ["a batch of 1 rows failed"] * MAX_LINES_PER_SECOND

@@ -21,7 +21,7 @@ def failure(status: int, sentence: str, **headers: str) -> JSONResponse:
 async def on_http_error(request: Request, error: Exception) -> JSONResponse:
     """What the router answers for a path or a method that nobody has."""
     assert isinstance(error, HTTPException)
-    words = _WORDS[error.status_code].format(path=shortened(request.url.path), method=request.method)
+    words = _WORDS[error.status_code].format(path=shortened(request.url.path), method=shortened(request.method))
     return failure(error.status_code, words, **(error.headers or {}))
 
 

@@ -35,6 +35,9 @@ def read_wanted(request: pb.ModelInferRequest, model: Model) -> list[WantedOutpu
     tensors = model.signature.outputs
     if not request.outputs:
         return [WantedOutput(tensor=tensor) for tensor in tensors]
+    if len(request.outputs) > len(tensors):
+        # The answer would hold the same values again and again.
+        raise _invalid(f"{len(request.outputs)} outputs are asked for, but model '{model.name}' has {len(tensors)}")
     return [_wanted(output, model) for output in request.outputs]
 
 
