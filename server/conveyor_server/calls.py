@@ -13,22 +13,23 @@ import secrets
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
 from google.protobuf.message import DecodeError, Message
 
 from conveyor_server.errors import ErrorKind, ServingError
 from conveyor_server.groups import Group
+from conveyor_server.line_limit import LineLimit
 from conveyor_server.statuses import Code, CodeTable
 
 log = logging.getLogger(__name__)
+# Of errors that nobody foresaw.
+_lines = LineLimit()
 
 RETRY_KEY = "grpc-retry-pushback-ms"
 # What a caller calls its call; sent back with the answer.
 REQUEST_ID_KEY = "x-request-id"
 _REQUEST_ID = re.compile(r"[!-~]{1,128}")
-# Characters. A message may quote what the caller sent, and travels in trailers, which clients bound at a few kilobytes.
-MAX_ERROR_MESSAGE: Final = 2000
 
 
 class CallContext(Protocol):
@@ -142,8 +143,6 @@ class CallError(Exception):
     """How a call ends that is not answered: its code, its message and its trailing metadata."""
 
     def __init__(self, code: Code, message: str, retry_after_ms: int | None = None) -> None:
-        if len(message) > MAX_ERROR_MESSAGE:
-            message = f"{message[: MAX_ERROR_MESSAGE - 1]}…"
         super().__init__(message)
         self.code = code
         self.message = message
@@ -219,5 +218,6 @@ def known_error(error: Exception) -> ServingError:
     if isinstance(error, ServingError):
         return error
     number = secrets.token_hex(4)
-    log.error("unexpected error %s", number, exc_info=error)
-    return ServingError(ErrorKind.INTERNAL, f"internal error {number}: the server's log has the cause")
+    if _lines.write_error(log, error, "unexpected error %s", number):
+        return ServingError(ErrorKind.INTERNAL, f"internal error {number}: the server's log has the cause")
+    return ServingError(ErrorKind.INTERNAL, "internal error, one of many: the server's log has the causes of others")

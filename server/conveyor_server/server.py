@@ -103,9 +103,10 @@ class Server:
         self.repository.changed = self._note_change
         self.metrics = self._make_metrics()
         own = self._own_methods()
-        shared = own if fellows is None else fellows.share(own)
-        self._methods = self._observing.watched(self._doors.guard_all(shared))
-        self._engine = make_engine(self._methods, grpc_listening(settings, shared=fellows is not None))
+        # What concerns every worker goes to every worker.
+        self._methods = own if fellows is None else fellows.share(own)
+        watched = self._observing.watched(self._doors.guard_all(self._methods))
+        self._engine = make_engine(watched, grpc_listening(settings, shared=fellows is not None))
         self._http: HttpBeside | None = None
         self._loaded = asyncio.Event()
         self._watching: asyncio.Task[None] | None = None
@@ -230,7 +231,7 @@ class Server:
 
     def _http_services(self) -> HttpServices:
         return HttpServices(
-            methods=self._methods,
+            methods=self._observing.watched(self._doors.guard_counted(self._methods)),
             repository=self.repository,
             health=self._health,
             metrics=self.metrics,
@@ -255,7 +256,8 @@ class Server:
         }
 
     def _inference(self) -> GRPCInferenceService:
-        settings, memory = self._settings, SharedMemory()
+        settings = self._settings
+        memory = SharedMemory(max_elements_bytes=settings.max_message_bytes)
         return GRPCInferenceService(
             self.repository,
             self._health,
