@@ -13,7 +13,7 @@ import numpy as np
 
 from conveyor_server.batch import BACKGROUND_PRIORITY, Outcome, Rows
 from conveyor_server.errors import ErrorKind, ServingError
-from conveyor_server.failure_log import FailureLog
+from conveyor_server.line_limit import LineLimit
 from conveyor_server.model import Model
 
 log = logging.getLogger(__name__)
@@ -50,7 +50,7 @@ class BackgroundRuns:
         self._rows = self._bytes = 0
         self._last_seconds = 0.0
         self._task: asyncio.Task[None] | None = None
-        self._failures = FailureLog(log)
+        self._failures = LineLimit()
 
     def offer(self, parts: Sequence[Rows], done: Done) -> bool:
         """Takes the rows, one array or several, as one run, or says no where too much waits. Copies nothing now."""
@@ -81,9 +81,10 @@ class BackgroundRuns:
     def _tell(self, work: _Waiting, outcome: Outcome | ServingError) -> None:
         try:
             work.done(outcome)
-        except Exception:
+        except Exception as error:
             # What waits behind it runs all the same.
-            self._failures.log(f"a run was not compared model={self._target.name} version={self._target.version}")
+            message = "a run was not compared model=%s version=%s"
+            self._failures.write_error(log, error, message, self._target.name, self._target.version)
 
     async def _wait_for_room(self) -> None:
         end = time.monotonic() + max(PATIENCE_SECONDS, BUSY_SHARE * self._last_seconds)

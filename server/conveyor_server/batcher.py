@@ -29,6 +29,7 @@ from conveyor_server.deadlines import DeadlineWatch
 from conveyor_server.errors import ErrorKind, ServingError
 from conveyor_server.instance import BatchResult, Instance
 from conveyor_server.instance_pool import InstancePool
+from conveyor_server.line_limit import LineLimit
 from conveyor_server.request_queue import RequestQueue
 from conveyor_server.statistics import Closing, Statistics
 
@@ -68,6 +69,7 @@ class Batcher:
         self._usual_seconds = 0.0
         # What whoever comes is told, where nobody can be served any more, or for the time being.
         self._refusal: Callable[[], ServingError] | None = None
+        self._failures = LineLimit(clock)
         # There while somebody waits for the end of the work.
         self._idle: asyncio.Event | None = None
 
@@ -174,8 +176,7 @@ class Batcher:
     def give_up_hanging(self, patience: int, limit: float) -> int:
         """A look at what runs: refuses the requests of each run that more than `patience` looks have found at work.
 
-        Returns how many runs those are. Where no other instance is left, whoever waits or comes is refused too, until
-        a run is back. `limit`, in seconds, is for the sentence that they are told.
+        Returns how many. Where no instance is left, whoever waits or comes is refused too, with `limit` in seconds.
         """
         batches = self._pool.give_up(patience)
         for batch in batches:
@@ -189,7 +190,6 @@ class Batcher:
         return len(batches)
 
     def _serve_again(self) -> None:
-        """A run that hung is back."""
         if self._refusal is not unloaded:
             self._refusal = None
 
@@ -273,7 +273,7 @@ class Batcher:
                 raise result.output
             outputs = batch.split(result.output)
         except Exception as error:
-            log.error("a batch of %d rows failed", batch.size, exc_info=error)
+            self._failures.write_error(log, error, "a batch of %d rows failed", batch.size)
             for segment in batch.segments:
                 self._fail(segment.request, failed())
             self._observe(batch, None, result.compute_seconds)

@@ -8,7 +8,7 @@ from typing import ParamSpec
 
 from conveyor_server.batch import Batch, Rows
 from conveyor_server.drift.monitor import DriftMonitor, monitor_of
-from conveyor_server.failure_log import FailureLog
+from conveyor_server.line_limit import LineLimit
 from conveyor_server.model import Model
 from conveyor_server.verifying import Verifier
 
@@ -26,7 +26,7 @@ class ModelObserver:
         self.trial: Look | None = None
         self.drift = drift
         self.verifier = verifier
-        self._failures = FailureLog(log)
+        self._failures = LineLimit()
 
     def observe(self, batch: Batch, output: Rows | None, compute_seconds: float) -> None:
         """Called by the batcher. What goes wrong in one look costs that look, and none of the others."""
@@ -42,8 +42,9 @@ class ModelObserver:
     def _have_look(self, look: Callable[Seen, None], *args: Seen.args, **kwargs: Seen.kwargs) -> None:
         try:
             look(*args, **kwargs)
-        except Exception:
-            self._failures.log(f"a batch was not looked at model={self.model.name} version={self.model.version}")
+        except Exception as error:
+            message = "a batch was not looked at model=%s version=%s"
+            self._failures.write_error(log, error, message, self.model.name, self.model.version)
 
 
 class Observation:

@@ -59,7 +59,7 @@ class Oversight:
 
     def derivations(self) -> Iterable[Derivation]:
         """What follows from all workers' sums."""
-        return (TrialMetrics(), DriftDistances(self._observation))
+        return (TrialMetrics(self._traffic), DriftDistances(self._observation))
 
     def take(self, name: str, state: TrafficState) -> None:
         """All processes have this traffic from now on."""

@@ -28,6 +28,7 @@ from conveyor_server.index import Index
 from conveyor_server.loading import LoadOptions, load_model
 from conveyor_server.model import Model
 from conveyor_server.retirement import Retirement
+from conveyor_server.shortening import shortened
 from conveyor_server.version_policy import NEWEST, VersionPolicy
 
 log = logging.getLogger(__name__)
@@ -87,9 +88,11 @@ class Repository(Index):
                 files = await settled_versions(self._root, name)
             except RepositoryError as error:
                 reason = self._without_root(error)
-                raise ServingError(ErrorKind.NOT_READY, f"failed to load '{name}', {reason}") from error
+                raise ServingError(ErrorKind.NOT_READY, f"failed to load '{shortened(name)}', {reason}") from error
             if not files:
-                raise ServingError(ErrorKind.NOT_FOUND, f"failed to load '{name}', it is not in the model repository")
+                raise ServingError(
+                    ErrorKind.NOT_FOUND, f"failed to load '{shortened(name)}', it is not in the model repository"
+                )
             candidate = Candidate(name=name, files=files, models={}, kept=set(), failures={})
             try:
                 await self._fill(candidate, options, policy or self._own_policy(name), reload)
@@ -208,7 +211,9 @@ class Repository(Index):
         """From now on the model does not answer; what it accepted it finishes. Raises ServingError if unknown."""
         async with self._preparing:
             if name not in self._entries:
-                raise ServingError(ErrorKind.NOT_FOUND, f"failed to unload '{name}', it is not in the model repository")
+                raise ServingError(
+                    ErrorKind.NOT_FOUND, f"failed to unload '{shortened(name)}', it is not in the model repository"
+                )
             self._point(name, {})
             self._give_up_suspended(name)
             for entry in list(self._entries[name].values()):

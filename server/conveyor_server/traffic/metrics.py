@@ -94,9 +94,12 @@ class TrafficMetrics:
 class TrialMetrics:
     """A derivation: the figures of the trials that run, from all workers' sums."""
 
+    def __init__(self, traffic: Traffic) -> None:
+        self._traffic = traffic
+
     def families(self, sums: Mapping[str, Family]) -> Iterable[Family]:
         """One sample a trial; no ratio of nothing."""
-        comparisons = comparisons_of(sums.values())
+        comparisons = {key: each for key, each in comparisons_of(sums.values()).items() if self._runs(key)}
         for name, (text, grows, value) in _OF_A_TRIAL.items():
             samples = []
             for key, comparison in comparisons.items():
@@ -104,6 +107,10 @@ class TrialMetrics:
                 if figure is not None:
                     samples.append(Sample(labels=_labels(key), value=figure))
             yield counter(name, text, samples) if grows else gauge(name, text, samples, Merge.MAX)
+
+    def _runs(self, key: TrialKey) -> bool:
+        """Not one that is over: of a worker that has ended its sums stay."""
+        return key.revision == str(self._traffic.state(key.model).revision)
 
 
 def _labels(key: TrialKey) -> dict[str, str]:

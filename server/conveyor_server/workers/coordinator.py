@@ -46,7 +46,6 @@ class Coordinator:
         self._links: set[Link] = set()
         # Those that serve.
         self._ready: set[Link] = set()
-        self._is_known = False
         self._models: dict[str, Pin] = {}
         self._remembered = Remembered()
         self._memory = memory
@@ -59,12 +58,15 @@ class Coordinator:
     async def join(self, link: Link, number: int, settings_text: str, *, late: bool) -> None:
         """Starts a worker; one that comes late with the state that the others have."""
         async with self._changing:
-            state = SharedState(models=self._models, calls=self._remembered.calls()) if late else None
+            state = self._shared_state() if late else None
             traffic = {name: each.to_json() for name, each in self.traffic.items()}
             start = Start(number=number, settings_text=settings_text, state=state, traffic=traffic)
             link.tell(Kind.START, **start.to_body())
             self._links.add(link)
             self._counts.join(link)
+
+    def _shared_state(self) -> SharedState:
+        return SharedState(models=self._models, calls=self._remembered.calls(), is_alone=not self._ready)
 
     def leave(self, link: Link) -> None:
         """The worker has ended."""
@@ -75,13 +77,13 @@ class Coordinator:
 
     def note_ready(self, link: Link, models: Mapping[str, Sequence[int]]) -> None:
         """The worker serves these. What the first one serves, the others do too: they have the same repository."""
-        self._ready.add(link)
-        self.workers.serving = len(self._ready)
-        if not self._is_known:
-            self._is_known = True
-            self._models = {name: Pin(versions=versions) for name, versions in models.items()}
+        if not self._ready:
+            configs = {name: pin.config for name, pin in self._models.items()}
+            self._models = {name: Pin(versions=models[name], config=configs.get(name, "")) for name in models}
         elif {name: list(pin.versions) for name, pin in self._models.items()} != models:
             log.warning("a worker serves %s, and the others %s", models, self._models)
+        self._ready.add(link)
+        self.workers.serving = len(self._ready)
 
     async def handle(self, message: Message) -> Body:
         """What a worker passes on from its caller."""
@@ -108,7 +110,7 @@ class Coordinator:
                 error = prepared.errors[0] if prepared.errors else ServingError(ErrorKind.INTERNAL, message)
                 if not prepared.errors and all(other == versions[0] for other in versions):
                     await self._ask_all(Kind.COMMIT, list(prepared.given), name=name)
-                    self._models[name] = Pin(versions=versions[0], config=config)
+                    self._note_loaded(name, versions[0], config)
                     return
                 if prepared.given:
                     # What one of them cannot serve none tries again; what only came late for one of them, all do.
@@ -117,6 +119,13 @@ class Coordinator:
                 if prepared.errors:
                     break
             raise error
+
+    def _note_loaded(self, name: str, versions: Sequence[int], config: str) -> None:
+        if versions:
+            self._models[name] = Pin(versions=versions, config=config)
+        else:
+            # What was passed over, as a look at the folder does, nobody has to load.
+            self._models.pop(name, None)
 
     async def unload(self, name: str) -> None:
         """From now on no worker serves the model."""
