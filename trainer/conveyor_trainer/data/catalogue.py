@@ -66,6 +66,7 @@ def _split(source: Source, request: DataRequest) -> DataSet:
         test=test,
         digest=source.digest,
         unreadable=source.unreadable,
+        left_out=source.left_out,
     )
 
 

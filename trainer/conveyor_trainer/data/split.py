@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -49,6 +50,7 @@ class DataSet:
     test: Split
     digest: str
     unreadable: int = 0  # files that were left out, where that was asked for
+    left_out: Mapping[str, int] = field(default_factory=dict)  # files of a folder that are no images, by suffix
 
     @property
     def outputs(self) -> int:
