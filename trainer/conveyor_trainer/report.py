@@ -40,12 +40,12 @@ class Statistics(_Record):
 
 
 class ClassReport(_Record):
-    """One class of the test split."""
+    """One class of the test split. The three figures are None where the split has no row of the class."""
 
     label: str
-    precision: float
-    recall: float
-    f1: float
+    precision: float | None
+    recall: float | None
+    f1: float | None
     count: int  # images of this class
 
 

@@ -39,6 +39,7 @@ def run(settings: TrainSettings) -> None:
 
 def _print_results(finished: "Run") -> None:
     from conveyor_trainer.input_format import SignalFormat
+    from conveyor_trainer.report_figures import untested_classes
 
     report = finished.report
     rows = "signals" if isinstance(finished.input_format, SignalFormat) else "images"
@@ -47,6 +48,8 @@ def _print_results(finished: "Run") -> None:
         sys.stdout.write(f"{report.unreadable} unreadable files were left out\n")
     if report.left_out:
         sys.stdout.write(f"{_left_out(report)}\n")
+    if untested := untested_classes(report):
+        sys.stdout.write(f"{untested}\n")
     sys.stdout.write(
         f"{finished.architecture.name} on {finished.config.data}: {_figures(report, rows)} "
         f"(epoch {report.best_epoch} of {report.epochs} kept{held_out})\n"
