@@ -34,7 +34,8 @@ def prepare(settings: TrainSettings) -> Job:
     if config.recipe.patience is not None and not len(data.validation):
         raise DataError(
             f"patience needs rows to validate on, but held_out {config.held_out:g} of the {len(data.train):,} training "
-            "rows rounds to none in any class: raise held_out in the recipe, or leave patience out"
+            "rows rounds to none in any class: raise held_out in the recipe, give a validation part, or leave "
+            "patience out"
         )
     network = _fitted(network, data, config.recipe.batch_size)
     return Job(

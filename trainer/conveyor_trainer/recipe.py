@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError
 
 from conveyor_trainer.errors import RecipeError, UnknownNameError
 from conveyor_trainer.nearest import nearest
@@ -74,12 +74,6 @@ class Recipe(BaseModel):
     # bf16: convolutions and dense layers count in bfloat16 where that is quicker; weights stay float32.
     precision: Literal["fp32", "bf16"] = "fp32"
     channels_last: bool = False  # the order of the numbers in memory: quicker for most convolutions
-
-    @model_validator(mode="after")
-    def _patience_needs_validation(self) -> Recipe:
-        if self.patience is not None and not self.held_out:
-            raise ValueError("patience needs images to validate on: set held_out above 0")
-        return self
 
 
 RECIPES: dict[str, Recipe] = {

@@ -65,3 +65,14 @@ def test_patience_needs_rows_to_validate_on(unequal: Path, tmp_path: Path) -> No
     with pytest.raises(DataError, match=r"held_out 0\.01 of the 26 training rows rounds to none in any class: raise"):
         prepare(settings)
     assert len(prepare(settings.model_copy(update={"patience": None})).data.validation) == 0
+
+
+def test_a_given_validation_part_is_enough_for_patience(unequal: Path, tmp_path: Path) -> None:
+    with np.load(unequal) as arrays:
+        x, y = arrays["x"], arrays["y"]
+    np.savez(tmp_path / "parts.npz", x_train=x, y_train=y, x_val=x, y_val=y, x_test=x, y_test=y)
+    (tmp_path / "mine.yaml").write_text("held_out: 0\n")
+    recipe, data_dir = str(tmp_path / "mine.yaml"), tmp_path / "parts.npz"
+    assert prepare(tiny_settings(tmp_path, data="arrays", data_dir=data_dir, recipe=recipe, patience=1)).total_steps
+    with pytest.raises(DataError, match=r"held_out 0 of the 26 training rows"):
+        prepare(tiny_settings(tmp_path, data="arrays", data_dir=unequal, recipe=recipe, patience=1))
