@@ -1,6 +1,8 @@
 """How many connections a port takes: what was asked for, and no more than there are file descriptors for."""
 
 import resource
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -29,3 +31,14 @@ def test_a_port_takes_no_more_connections_than_there_are_descriptors(
     settings = ServerSettings.model_validate(given)
     assert grpc_listening(settings, shared=False).max_connections == taken
     assert http_listening(settings, shared=False).max_connections == taken
+
+
+def test_a_server_takes_all_descriptors_that_it_may_have() -> None:
+    program = (
+        "import resource; kind = resource.RLIMIT_NOFILE; hard = resource.getrlimit(kind)[1];"
+        "resource.setrlimit(kind, (200, hard));"
+        "from conveyor_server.running import take_file_descriptors; take_file_descriptors();"
+        "print(resource.getrlimit(kind) == (hard, hard))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True, timeout=60)
+    assert done.stdout == "True\n"

@@ -26,13 +26,13 @@ from conveyor_trainer.layers import (
     Residual,
     activation_of,
 )
+from conveyor_trainer.module_names import VALUE_SCALE
 from conveyor_trainer.normalise import value_scale
 from conveyor_trainer.report import Normalisation
 from conveyor_trainer.shapes import Step, plan
 from conveyor_trainer.windows import Window
 
 Named = list[tuple[str, nn.Module]]
-VALUE_SCALE = "value_scale"
 
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "relu": nn.ReLU,
