@@ -1,5 +1,6 @@
 """The architecture, the commands and the table of layers in the trainer's README."""
 
+import json
 import os
 import re
 import shlex
@@ -50,4 +51,5 @@ def test_its_commands_work_in_their_order(tmp_path: Path) -> None:
     assert len(commands) >= 6
     for command in commands:
         run(command, tmp_path)
-    assert (tmp_path / "runs" / "two" / "report.json").is_file()
+    report = json.loads((tmp_path / "runs" / "two" / "report.json").read_text())
+    assert report["machine"]["processes"] == "2"
