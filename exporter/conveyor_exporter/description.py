@@ -80,6 +80,23 @@ class ModelDescription:
             return LabelledRows(rows=self.samples, targets=np.arange(len(self.samples)), kind="image")
         return self.test
 
+    def check_outputs(self, outputs: int) -> None:
+        """Raises ExportError when a model with so many outputs cannot give the answers of the test data."""
+        if self.test is None:
+            return
+        targets = self.test.targets
+        if self.is_classification and int(targets.max()) >= outputs:
+            raise ExportError(
+                f"the model has {outputs} outputs, but the test data have a class {int(targets.max())}, counted from "
+                "0; choose the data that it was trained for."
+            )
+        values = targets.reshape(len(targets), -1).shape[1]
+        if not self.is_classification and values != outputs:
+            raise ExportError(
+                f"the model answers with {outputs} values, the test data have {values} a row; choose the data that it "
+                "was trained for."
+            )
+
     @property
     def is_classification(self) -> bool:
         return self.task == model_pb2.TASK_CLASSIFICATION

@@ -81,7 +81,9 @@ def accuracy(proof: Proof) -> model_pb2.Check | None:
             reported=reported,
             **figures,
         )
-    return passed(f"{exported:.2%} of {len(proof.test.targets)} test rows for both", **figures)
+    chance = 1 / len(proof.candidate.labels)
+    warning = "" if exported > chance else f"; no better than chance ({chance:.2%}): are the labels in its order?"
+    return passed(f"{exported:.2%} of {len(proof.test.targets)} test rows for both{warning}", **figures)
 
 
 def mean_error(proof: Proof) -> model_pb2.Check | None:
