@@ -23,7 +23,7 @@ from conveyor_trainer.metrics import EpochMetrics
 from conveyor_trainer.network import build_network
 from conveyor_trainer.objective import Objective
 from conveyor_trainer.progress import TrainingProgress
-from conveyor_trainer.seeds import derived_seed, seed_generators
+from conveyor_trainer.seeds import derived_seed, forked_generators, seed_generators
 from conveyor_trainer.tally import Tally
 from conveyor_trainer.transfer import freeze_backbone, take_weights
 from conveyor_trainer.weights import write_tensors
@@ -40,7 +40,7 @@ def fit(
     inputs_of = TrainingInputs(recipe, job.normalisation, device)
     objective = Objective(job, device)
     batches = Batches(job, accelerator)
-    with torch.random.fork_rng():
+    with forked_generators():
         learner = Learner(_first_module(job, device), recipe)
         position = load_checkpoint(job.checkpoints, learner, job.run_key) if resume else Position()
         optimizer = accelerator.prepare_optimizer(learner.optimizer)
