@@ -67,6 +67,27 @@ def test_unknown_names_are_wrong_usage(tiny: Path, capsys: pytest.CaptureFixture
     assert not (tiny / "run").exists()
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("tiny.yaml --data digits --task regression", "--task goes with --module"),
+        ("tiny.yaml --data digits --data-dir absent", "--data-dir has no use with digits"),
+        ("tiny.yaml --data digits --skip-unreadable", "--skip-unreadable is for the image files of --data folder"),
+        ("values.yaml --data digits --imbalance weights", "imbalance weights is for classes"),
+        ("values.yaml --data digits --imbalance sampler", "imbalance sampler is for classes"),
+    ],
+)
+def test_what_would_be_ignored_is_wrong_usage(
+    tiny: Path, capsys: pytest.CaptureFixture[str], arguments: str, message: str
+) -> None:
+    (tiny / "values.yaml").write_text(TINY.replace(", activation: softmax", ""))
+    assert main(["train", *arguments.split(), "--run", "run"]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert len(error.splitlines()) == 1
+    assert not (tiny / "run").exists()
+
+
 def test_train_prints_its_result_and_what_to_do_next(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["train", "tiny.yaml", "--data", "digits", "--run", "run", "--recipe", "article", "--epochs", "1"]
     assert main(arguments) == 0

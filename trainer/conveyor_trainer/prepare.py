@@ -6,6 +6,7 @@ import shlex
 from pathlib import Path
 
 from conveyor_contract.digests import sha256
+from conveyor_contract.errors import UsageError
 from conveyor_trainer.architecture import Architecture
 from conveyor_trainer.architecture_file import find_architecture
 from conveyor_trainer.augment import check_augmentation
@@ -29,6 +30,8 @@ def prepare(settings: TrainSettings) -> Job:
     network = _network(settings)
     if config.recipe.augmentation is not None:
         check_augmentation(config.recipe.augmentation, network.input_shape)
+    if network.task == "regression" and config.recipe.imbalance != "none":
+        raise UsageError(f"imbalance {config.recipe.imbalance} is for classes, but the network answers with values")
     data = load_data_set(config.data_request(network))
     network = _fitted(network, data)
     return Job(
@@ -48,7 +51,7 @@ def _config(settings: TrainSettings) -> RunConfig:
         architecture=settings.architecture,
         module=_absolute(settings.module) if settings.module else None,
         module_input=settings.input_shape,
-        module_task=settings.task,
+        module_task=settings.task or "classification",
         data=settings.data,
         data_dir=settings.data_dir,
         skip_unreadable=settings.skip_unreadable,
@@ -64,7 +67,8 @@ def _config(settings: TrainSettings) -> RunConfig:
 
 def _network(settings: TrainSettings) -> Network:
     if settings.module is not None and settings.input_shape is not None:
-        return UserModule(reference=settings.module, input_shape=settings.input_shape, task=settings.task)
+        task = settings.task or "classification"
+        return UserModule(reference=settings.module, input_shape=settings.input_shape, task=task)
     assert settings.architecture is not None  # the settings see to it
     return _with_input(find_architecture(settings.architecture), settings)
 

@@ -55,7 +55,9 @@ class TrainSettings(BaseModel):
         pattern=r"^[1-9]\d*(x[1-9]\d*){1,2}$",
         description="what --module takes: CxHxW, or CxL for signals",
     )
-    task: Task = Field(default="classification", description="what --module answers with: logits, or values")
+    task: Task | None = Field(
+        default=None, description="what --module answers with: classification (logits, the default) or regression"
+    )
     init_from: Path | None = Field(
         default=None, description="begin with the weights of this run or .safetensors file, the last layer made anew"
     )
@@ -82,8 +84,18 @@ class TrainSettings(BaseModel):
             raise ValueError("--module and --input CxHxW go together")
         if self.module is not None and (self.input_size or self.colour):
             raise ValueError("--input-size and --colour change an architecture's input; --module has --input CxHxW")
+        if self.module is None and self.task is not None:
+            raise ValueError("--task goes with --module; an architecture's last layer says its own")
         if self.input is not None and len(self.input.split("x")) == 3 and self.input.split("x")[0] not in ("1", "3"):
             raise ValueError(f"--input reads CxHxW with 1 or 3 channels, such as 3x224x224, not {self.input}")
+        return self
+
+    @model_validator(mode="after")
+    def _nothing_ignored(self) -> Self:
+        if self.data == "digits" and self.data_dir is not None:
+            raise ValueError("--data-dir has no use with digits, which come along with scikit-learn")
+        if self.skip_unreadable and self.data != "folder":
+            raise ValueError(f"--skip-unreadable is for the image files of --data folder; {self.data} has none")
         return self
 
     @property
