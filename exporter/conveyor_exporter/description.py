@@ -50,9 +50,9 @@ class ModelDescription:
 
     `returns` says what the network's forward gives: MEANING_LOGITS (a softmax is added), MEANING_PROBABILITIES
     (it ends in softmax itself) or, for regression, MEANING_VALUES. Without labels, outputs are numbered. `layers` are
-    output shapes by arithmetic and `reported_accuracy` is training's own figure (0 to 1): both are checked. int8 is
-    calibrated on the rows of `training`, a few hundred of what the network was trained on. `samples` become golden
-    samples where there is no `test`.
+    output shapes by arithmetic; `reported_accuracy` (0 to 1) and, for regression, `reported_error` (the mean absolute
+    one) are training's own figures on `test`: all are checked. int8 is calibrated on the rows of `training`, a few
+    hundred of what the network was trained on. `samples` become golden samples where there is no `test`.
     """
 
     input: ModelInput
@@ -64,6 +64,7 @@ class ModelDescription:
     samples: Rows | None = None
     layers: tuple[LayerShape, ...] = ()
     reported_accuracy: float | None = None
+    reported_error: float | None = None
     provenance: model_pb2.Provenance = field(default_factory=model_pb2.Provenance)
     statistics: model_pb2.TrainingStatistics | None = None
 
