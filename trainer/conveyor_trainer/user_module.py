@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from conveyor_contract.errors import UserCodeError
-from conveyor_contract.user_code import call_factory, load_named
+from conveyor_contract.user_code import call_factory, load_named, source_of
 from conveyor_trainer.input_format import InputFormat, input_format_of
 from conveyor_trainer.report import Normalisation
 from conveyor_trainer.task import Task
@@ -42,12 +42,14 @@ class UserModule:
         return replace(self, outputs=outputs)
 
     def digest(self) -> str:
-        """sha256 of the layers as PyTorch prints them and of the weights' names and shapes."""
+        """sha256 of the layers as PyTorch prints them, of the weights' names and shapes, and of the file of the
+        code."""
         module = self.build()
         content = {
             "layers": repr(module),
             "weights": {name: list(tensor.shape) for name, tensor in module.state_dict().items()},
             "input": self.input_shape,
+            "code": hashlib.sha256(source_of(self.reference)).hexdigest(),
         }
         return "sha256:" + hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
