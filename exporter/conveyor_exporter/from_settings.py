@@ -62,7 +62,7 @@ def _describe(settings: ExportSettings) -> ModelDescription:
         input=given,
         labels=labels_for(labels(settings.labels), data),
         task=model_pb2.TASK_REGRESSION if is_regression else model_pb2.TASK_CLASSIFICATION,
-        returns=_RETURNS[settings.output],
+        returns=_RETURNS[settings.output or "logits"],
         test=test_rows(data) if data else None,
         training=calibration_rows(data) if data else None,
     )
