@@ -36,9 +36,9 @@ def call_factory(factory: object, reference: str) -> object:
 
 
 def source_of(reference: str) -> bytes:
-    """The content of the file that holds it; empty where there is no such file. Raises as load_named does."""
+    """The content of the file that holds what load_named has found; empty where there is no such file."""
     where, _, _ = reference.rpartition(":")
-    file = getattr(_import(where), "__file__", None)
+    file = where if where.endswith(".py") else getattr(_import(where), "__file__", None)
     return Path(file).read_bytes() if file else b""
 
 
