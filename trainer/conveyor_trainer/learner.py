@@ -11,13 +11,15 @@ from torch.optim import SGD, Adam, AdamW, Optimizer
 
 from conveyor_trainer.average import WeightAverage
 from conveyor_trainer.recipe import Recipe
+from conveyor_trainer.transfer import Backbone, Head
 
 
 class Learner:
     """Everything with tensors that a checkpoint must hold. `module` is on its device already."""
 
-    def __init__(self, module: nn.Module, recipe: Recipe) -> None:
+    def __init__(self, module: nn.Module, recipe: Recipe, head: Head | None = None) -> None:
         self.module = module
+        self.backbone = Backbone(module, head) if head is not None else None
         self.optimizer = make_optimizer(module, recipe)
         self._decay = recipe.ema_decay or 0.0
         self._average = WeightAverage(module) if recipe.ema_decay is not None else None

@@ -14,13 +14,13 @@ from conveyor_trainer.config import RunConfig
 from conveyor_trainer.data import DataSet, load_data_set
 from conveyor_trainer.errors import DataError
 from conveyor_trainer.job import Job
-from conveyor_trainer.network import Network
+from conveyor_trainer.network import Network, build_network
 from conveyor_trainer.normalise import measure_normalisation
 from conveyor_trainer.recipe import Recipe, changed_recipe, find_recipe
 from conveyor_trainer.run_files import CHECKPOINT_FOLDER, configuration_digest
 from conveyor_trainer.settings import TrainSettings
 from conveyor_trainer.shapes import outputs
-from conveyor_trainer.transfer import initial_weights_digest
+from conveyor_trainer.transfer import Head, find_head, initial_weights_digest, take_weights
 from conveyor_trainer.user_module import UserModule
 
 
@@ -42,6 +42,7 @@ def prepare(settings: TrainSettings) -> Job:
         checkpoints=settings.run / CHECKPOINT_FOLDER,
         run_key=sha256("/".join((configuration_digest(config), network.digest(), data.digest)).encode()),
         resume_command=_command(settings, "--resume"),
+        head=_head(network, settings.init_from) if settings.init_from else None,
     )
 
 
@@ -92,6 +93,14 @@ def _fitted(network: Network, data: DataSet) -> Network:
             "last layer"
         )
     return fitted
+
+
+def _head(network: Network, init_from: Path) -> Head:
+    """The layer that is made anew. Raises RunError when the other weights do not fit."""
+    module = build_network(network)
+    head = find_head(module, network.input_shape)
+    take_weights(module, init_from, head)
+    return head
 
 
 def _with_input(architecture: Architecture, settings: TrainSettings) -> Architecture:

@@ -96,6 +96,8 @@ class TrainSettings(BaseModel):
             raise ValueError("--data-dir has no use with digits, which come along with scikit-learn")
         if self.skip_unreadable and self.data != "folder":
             raise ValueError(f"--skip-unreadable is for the image files of --data folder; {self.data} has none")
+        if self.freeze_epochs and self.init_from is None:
+            raise ValueError("--freeze-epochs goes with --init-from: untrained layers are not worth keeping")
         return self
 
     @property
