@@ -12,7 +12,7 @@ ROWS = {
     "drain rounds": (2, 50),
     "killed worker rounds": (2, 50),
     "reload rounds": (2, 50),
-    "calls of a cancel storm": (1500, 100_000),
+    "seconds of a cancel storm": (2, 120),
     "bodies cut into chunks": (100, 2000),
     "rolling restarts": (1, 20),
     "calls of a rolling restart": (1000, 10_000),

@@ -33,8 +33,6 @@ class ClassifyAnswers:
             _without_probability(classifier_pb2.ClassifyResponse(results=[_best(label, index)]))
             for index, label in enumerate(model.labels)
         ]
-        # Filled anew for every answer: making a message costs more than all the rest.
-        self._own = classifier_pb2.ClassifyResponse()
 
     def answer(self, inference: Inference, top_k: int, request_id: str) -> SerializedResponse:
         """The answer to one request."""
@@ -48,8 +46,8 @@ class ClassifyAnswers:
             for result in inference.results:
                 write_result(response.results.add(), result, self._model, top_k)
             parts.append(response.SerializeToString())
-        own = self._own
-        own.Clear()
+        # Not one that is cleared and filled again: what a message has held it keeps for as long as it lives.
+        own = classifier_pb2.ClassifyResponse()
         if request_id:
             own.request_id = request_id
         write_timings(own.timings, inference)
@@ -69,13 +67,10 @@ class StreamAnswers:
             _without_probability(classifier_pb2.ClassifyStreamResponse(result=_best(label, index)))
             for index, label in enumerate(model.labels)
         ]
-        self._own = classifier_pb2.ClassifyStreamResponse()
 
     def answer(self, item_id: int, inference: Inference, top_k: int) -> SerializedResponse:
         """The answer to one item, which holds one image."""
-        own = self._own
-        own.Clear()
-        own.item_id = item_id
+        own = classifier_pb2.ClassifyStreamResponse(item_id=item_id)
         write_timings(own.timings, inference)
         output = inference.results[0]
         if top_k <= 1 and self._label_starts and not isinstance(output, ServingError):

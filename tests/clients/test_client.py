@@ -134,12 +134,12 @@ def test_a_server_that_is_not_ready_is_told_from_one_that_is_absent(server: Scri
 
 @pytest.mark.parametrize("per_call", [True, False])
 def test_a_deadline(server: ScriptedServer, per_call: bool) -> None:
-    server.script.delay = 1.0
+    server.script.delay = 3.0
     started = time.monotonic()
     with Client(server.address, timeout=30 if per_call else 0.2) as client:
         with pytest.raises(DeadlineExceeded, match="no answer within the timeout"):
             client.classify(b"x", model="m", timeout=0.2 if per_call else None)
-        assert time.monotonic() - started < 0.9
+        assert time.monotonic() - started < 2.5
 
 
 def test_another_kind_of_server(server: ScriptedServer) -> None:

@@ -1,6 +1,8 @@
-"""The server under test: one of our own in a process of its own, or the one that --url names."""
+"""The servers under test: our own in each setup, in processes of their own, or the one that --url names."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -8,21 +10,64 @@ import tritonclient.grpc as triton
 
 from tests.conformance.asking import WAYS, Ask, way
 from tests.conformance.models import write_repository
+from tests.counts import is_full
+from tests.server.envoy.conftest import needs
 from tests.server.process import running
 
 FLAGS = ("--model-control-mode", "explicit", "--load-model", "*")
 
 
+@dataclass(frozen=True, kw_only=True)
+class Setup:
+    """How a server of our own is started; with `url`, which server elsewhere is driven."""
+
+    engine: str = ""
+    workers: int = 1
+    url: str = ""
+
+    def __str__(self) -> str:
+        return self.url or f"{self.engine}-{self.workers}"
+
+
+SETUPS = tuple(Setup(engine=engine, workers=workers) for engine, workers in product(("grpcio", "envoy"), (1, 2)))
+# Each engine and each number of workers once.
+USUAL_SETUPS = (SETUPS[0], SETUPS[-1])
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--url", default=None, help="host:port of a server that serves tests.conformance.models")
-    parser.addoption("--engine", default="grpcio", help="what carries gRPC in the server that the suite starts")
-    parser.addoption("--workers", default="1", help="processes of the server that the suite starts")
+    parser.addoption("--engine", default=None, help="what carries gRPC in the server that the suite starts")
+    parser.addoption("--workers", default=None, type=int, help="processes of the server that the suite starts")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Every test that needs a server runs once against each."""
+    if "setup" in metafunc.fixturenames:
+        metafunc.parametrize("setup", setups(metafunc.config), indirect=True, ids=str, scope="package")
+
+
+def setups(config: pytest.Config) -> Sequence[Setup]:
+    """What the options name, or else what the suite runs on by itself."""
+    url, engine, workers = (config.getoption(name, default=None) for name in ("--url", "--engine", "--workers"))
+    if url:
+        return [Setup(url=url)]
+    if engine or workers:
+        return [Setup(engine=engine or "grpcio", workers=workers or 1)]
+    return SETUPS if is_full() else USUAL_SETUPS
 
 
 @pytest.fixture(scope="package")
-def repository(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Path | None:
+def setup(request: pytest.FixtureRequest) -> Setup:
+    """Each setup in turn; Envoy is left out, with the reason, where it cannot run."""
+    chosen: Setup = request.param
+    needs(chosen.engine)
+    return chosen
+
+
+@pytest.fixture(scope="package")
+def repository(setup: Setup, tmp_path_factory: pytest.TempPathFactory) -> Path | None:
     """The repository of our own server, which a test may change; None for a server elsewhere."""
-    if pytestconfig.getoption("--url", default=None):
+    if setup.url:
         return None
     folder = tmp_path_factory.mktemp("repository")
     write_repository(folder)
@@ -30,19 +75,12 @@ def repository(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Co
 
 
 @pytest.fixture(scope="package")
-def engine(pytestconfig: pytest.Config) -> str:
-    """What carries gRPC in our own servers."""
-    return str(pytestconfig.getoption("--engine", default="grpcio"))
-
-
-@pytest.fixture(scope="package")
-def url(repository: Path | None, engine: str, pytestconfig: pytest.Config) -> Iterator[str]:
+def url(repository: Path | None, setup: Setup) -> Iterator[str]:
     """Where the server under test is."""
     if repository is None:
-        yield str(pytestconfig.getoption("--url"))
+        yield setup.url
         return
-    workers = str(pytestconfig.getoption("--workers", default="1"))
-    with running(repository, *FLAGS, "--engine", engine, "--workers", workers) as server:
+    with running(repository, *FLAGS, "--engine", setup.engine, "--workers", str(setup.workers)) as server:
         yield server.address
 
 
@@ -76,7 +114,7 @@ def own_repository(repository: Path | None) -> Path:
 
 
 @pytest.fixture
-def one_queue(pytestconfig: pytest.Config) -> None:
+def one_queue(setup: Setup) -> None:
     """Skips what needs every connection to lead to the same queue."""
-    if str(pytestconfig.getoption("--workers", default="1")) != "1":
+    if setup.workers > 1:
         pytest.skip("each worker has a queue of its own")

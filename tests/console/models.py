@@ -50,6 +50,25 @@ def write_digits_model(repository: Path, version: int = 1) -> Path:
     return target
 
 
+def write_wordy_model(repository: Path) -> Path:
+    """Writes a model with a long name and 1,000 long labels, which differ at their ends."""
+    name = "birds_of_the_northern_lowlands_and_of_the_islands_before_the_coast"
+    labels = [f"Great black-backed gull of the outer islands, in its plumage number {index}" for index in range(1000)]
+    generator = np.random.default_rng(4)
+    weights = generator.normal(0, 0.5, (64, len(labels))).astype(np.float32)
+    graph = tiny_graph(weights, (8, 8, 1)).SerializeToString()
+    preprocessor = Preprocessor(height=8, width=8, colour_mode=model_pb2.COLOUR_MODE_GRAYSCALE)
+    contract = tiny_contract(name, len(labels), preprocessor, max_batch_size=8)
+    contract.labels[:] = labels
+    golden = tiny_golden(graph, weights, generator.integers(0, 256, (3, 8, 8, 1), dtype=np.uint8))
+    for sample in golden.samples:
+        sample.label = labels[sample.label_index]
+    target = repository / name / "1" / "model.onnx"
+    target.parent.mkdir(parents=True)
+    write_contract(graph, target, contract, golden)
+    return target
+
+
 def digit_rows() -> tuple[np.ndarray, np.ndarray]:
     """Real digits, uint8 (n, 28, 28, 1), light on dark, and their classes."""
     bunch = load_digits()

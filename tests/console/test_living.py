@@ -1,12 +1,13 @@
 """The page while the server works, goes away and comes back."""
 
+import json
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import tritonclient.grpc as triton
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from conveyor.v1 import classifier_pb2 as pb
 from conveyor_contract.preprocessing import encode_png
@@ -88,3 +89,24 @@ def test_a_model_that_is_unloaded_and_loaded_is_followed(page: Page, models: Pat
         with triton.InferenceServerClient(server.address) as client:
             client.load_model("colour")
         expect(page.get_by_role("heading", name="Try it")).to_be_visible()
+
+
+def test_nothing_compared_yet_is_no_agreement(console: Console) -> None:
+    page = console.page
+    of_trial = {"model": "digits", "version": "2", "stable": "1", "kind": "shadow"}
+    rows = 0
+
+    def on_trial(route: Route) -> None:
+        pulse = route.fetch().json()
+        families = pulse["families"]
+        families["conveyor_shadow_rows_total"]["samples"] = [[of_trial, rows]]
+        families["conveyor_shadow_agreement_ratio"]["samples"] = [[of_trial, 0.75]] if rows else []
+        route.fulfill(body=json.dumps(pulse))
+
+    page.route("**/console/pulse", on_trial)
+    expect(page.get_by_role("heading", name="Version on trial: nothing was compared yet")).to_be_visible()
+    same = console.chart("Same answers")
+    expect(same).to_be_hidden()
+    rows = 8
+    expect(page.get_by_role("heading", name="Version on trial: compared over 8 rows")).to_be_visible()
+    expect(same.locator(".figure")).to_have_text("75.0 %")

@@ -48,6 +48,7 @@ def test_an_empty_repository_says_what_to_do(page: Page, tmp_path: Path) -> None
         console.open()
         expect(page.get_by_role("heading", name="No models yet")).to_be_visible()
         expect(page.locator("#status")).to_have_text("Not ready")
+        expect(page.get_by_role("alert")).to_have_text("The server is not ready: no model serves.")
     finally:
         server.stop()
 

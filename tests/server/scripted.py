@@ -1,7 +1,7 @@
 """An instance that a test drives by hand, and a clock that it sets: the batcher without threads or sleeping."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 import numpy as np
@@ -44,15 +44,26 @@ class Clock:
         return self.now
 
 
+class ScriptedLoop(asyncio.SelectorEventLoop):
+    """A loop whose time, and with it every timer, only the test moves."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        super().__init__()
+
+    def time(self) -> float:
+        return self.now
+
+
 class Bench:
     """A batcher with one scripted instance."""
 
-    def __init__(self, *, batch: int = 4, queue: int = 16, delay: float = 0.0, real_clock: bool = False) -> None:
+    def __init__(self, *, batch: int = 4, queue: int = 16, delay: float = 0.0, loop_clock: bool = False) -> None:
         self.loop = asyncio.get_running_loop()
         self.instance = ScriptedInstance()
         self.clock = Clock()
         limits = BatchLimits(max_batch_size=batch, max_queue_size=queue, max_queue_delay=delay)
-        clock = self.loop.time if real_clock else self.clock
+        clock = self.loop.time if loop_clock else self.clock
         self.batcher = Batcher(limits, [self.instance], self.loop, clock)
 
     def submit(
@@ -69,13 +80,27 @@ class Bench:
 
     async def settle(self) -> None:
         """Lets everything happen that can."""
-        for _ in range(2 * QUIET_TURNS):
-            await asyncio.sleep(0)
+        await settled()
 
 
 def doubled(outcome: Outcome) -> list[int]:
     """The numbers of the rows that an outcome answers, from the scripted instance's doubling."""
     return [int(value / 2) for value in outcome.output[:, 0]]
+
+
+async def settled() -> None:
+    """Lets everything happen that can, in no time."""
+    for _ in range(2 * QUIET_TURNS):
+        await asyncio.sleep(0)
+
+
+async def pass_time(seconds: float) -> None:
+    """Moves a ScriptedLoop's time; before and after, everything happens that can."""
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, ScriptedLoop)
+    await settled()
+    loop.now += seconds
+    await settled()
 
 
 def in_loop(test: Callable[[], Awaitable[Any]]) -> Callable[[], None]:
@@ -87,6 +112,17 @@ def in_loop(test: Callable[[], Awaitable[Any]]) -> Callable[[], None]:
                 await test()
 
         asyncio.run(main())
+
+    run.__name__, run.__doc__ = test.__name__, test.__doc__
+    return run
+
+
+def in_scripted_loop(test: Callable[[], Coroutine[Any, Any, None]]) -> Callable[[], None]:
+    """Runs an async test in a ScriptedLoop of its own."""
+
+    def run() -> None:
+        with asyncio.Runner(loop_factory=ScriptedLoop) as runner:
+            runner.run(test())
 
     run.__name__, run.__doc__ = test.__name__, test.__doc__
     return run

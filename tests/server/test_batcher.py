@@ -1,15 +1,13 @@
 """The batcher's behaviour, with a clock and an instance that the tests drive."""
 
 import asyncio
-import random
 
 import numpy as np
 import pytest
 
-from conveyor_server.batch import BACKGROUND_PRIORITY, Batch, Outcome, Rows
+from conveyor_server.batch import BACKGROUND_PRIORITY, Batch, Rows
 from conveyor_server.errors import ErrorKind, ServingError
-from tests.counts import count
-from tests.server.scripted import Bench, doubled, in_loop
+from tests.server.scripted import Bench, doubled, in_loop, in_scripted_loop, pass_time
 
 
 @in_loop
@@ -115,17 +113,20 @@ async def test_a_caller_cancelled_in_mid_batch_leaves_the_others_answered() -> N
     assert [doubled(results[index]) for index in (0, 2, 3)] == [[0], [20], [30]]  # type: ignore[arg-type]  # outcomes
 
 
-@in_loop
+@in_scripted_loop
 async def test_a_deadline_fires_on_time_while_the_instance_is_busy() -> None:
-    bench = Bench(real_clock=True)
+    bench = Bench(loop_clock=True)
     first = bench.submit(0)
     await bench.settle()
-    started = bench.loop.time()
-    late = bench.submit(10, deadline=started + 0.05)
+    late = bench.submit(10, deadline=bench.loop.time() + 0.05)
+    await bench.settle()
+    await pass_time(0.049)
+    assert not late.done()
+    await pass_time(0.002)
+    assert late.done()
     with pytest.raises(ServingError, match="in the queue") as refused:
         await late
     assert refused.value.kind is ErrorKind.DEADLINE_PASSED
-    assert 0.04 <= bench.loop.time() - started <= 0.5
     assert bench.batcher.waiting_rows == 0
     bench.instance.finish()
     assert doubled(await first) == [0]
@@ -148,12 +149,12 @@ async def test_a_deadline_that_passed_is_seen_when_the_batch_forms() -> None:
     assert [doubled(outcome) for outcome in await asyncio.gather(first, fine)] == [[0], [20]]
 
 
-@in_loop
+@in_scripted_loop
 async def test_a_deadline_does_not_end_a_request_that_already_runs() -> None:
-    bench = Bench(real_clock=True)
+    bench = Bench(loop_clock=True)
     caller = bench.submit(0, deadline=bench.loop.time() + 0.02)
     await bench.settle()
-    await asyncio.sleep(0.05)
+    await pass_time(0.05)
     bench.instance.finish()
     assert doubled(await caller) == [0]
 
@@ -209,13 +210,15 @@ async def test_with_a_delay_a_batch_waits_for_company_until_it_is_full() -> None
     await asyncio.gather(first, second)
 
 
-@in_loop
+@in_scripted_loop
 async def test_with_a_delay_a_lone_request_runs_when_the_delay_is_over() -> None:
-    bench = Bench(batch=2, delay=0.05, real_clock=True)
+    bench = Bench(batch=2, delay=0.05, loop_clock=True)
     caller = bench.submit(0)
     await bench.settle()
+    await pass_time(0.049)
     assert bench.instance.sizes == []
-    await asyncio.sleep(0.1)
+    await pass_time(0.002)
+    assert bench.instance.sizes == [1]
     bench.instance.finish()
     assert doubled(await caller) == [0]
 
@@ -234,49 +237,6 @@ async def test_closing_refuses_who_waits_and_lets_the_running_batch_finish() -> 
     bench.instance.finish()
     assert doubled(await running) == [0]
     assert bench.instance.closed
-
-
-@pytest.mark.parametrize("seed", range(count("cancellation interleavings")))
-def test_callers_that_leave_at_random_moments_touch_nobody_else(seed: int) -> None:
-    @in_loop
-    async def scenario() -> None:
-        chance = random.Random(seed)
-        bench = Bench(batch=chance.randint(1, 5), queue=1000)
-        stay, gone = await random_traffic(bench, chance)
-        while bench.instance.started:
-            bench.instance.finish()
-            await bench.settle()
-        assert bench.batcher.waiting_rows == 0
-        assert all(caller.done() for caller in gone)
-        for rows, caller in stay:
-            assert doubled(await caller) == list(rows)
-
-    scenario()
-
-
-Callers = list[tuple[range, "asyncio.Task[Outcome]"]]
-
-
-async def random_traffic(bench: Bench, chance: random.Random) -> tuple[Callers, "list[asyncio.Task[Outcome]]"]:
-    """Callers that come, leave and are answered in random order: those that stayed, and those that left."""
-    stay: Callers = []
-    gone = []
-    for first in range(0, 3000, 100):
-        action = chance.random()
-        if action < 0.6:
-            count = chance.randint(1, 6)
-            stay.append((range(first, first + count), bench.submit(first, count)))
-        elif action < 0.8 and stay:
-            candidate = chance.choice(stay)
-            if candidate[1].cancel():
-                stay.remove(candidate)
-                gone.append(candidate[1])
-        if bench.instance.started and chance.random() < 0.5:
-            bench.instance.finish()
-        if chance.random() < 0.7:
-            await bench.settle()
-    await bench.settle()
-    return stay, gone
 
 
 @in_loop

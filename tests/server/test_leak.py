@@ -1,5 +1,6 @@
 """Many requests, good and bad: what the server's processes hold does not grow."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -11,16 +12,22 @@ from conveyor_bench.processes import LoadProcesses, load_processes
 from conveyor_bench.recorder import Recorder
 from conveyor_bench.workload import CLASSIFY, ClosedLoop, Workload
 from conveyor_contract.preprocessing import encode_png
+from conveyor_server.answers import ClassifyAnswers, StreamAnswers
+from conveyor_server.batch import Outcome
+from conveyor_server.model import Inference
 from tests.counts import count
 from tests.models import write_tiny_model
 from tests.server.process import running
-from tests.soak.sampling import Sample, look_at
+from tests.server.resident import has_not_grown, processes_of
+from tests.server.scripted import in_loop
+from tests.server.traffic.scripted import rows, version
+from tests.soak.sampling import look_at
 
 LOOP = ClosedLoop(concurrency=32)
 # Before, caches fill, buffers grow to their sizes and threads start as they are first needed.
 WARM_UP = 2000
-MAX_GROWTH = 0.05
-SPARE_MIB = 4.0
+# So many that less than the smallest block of memory for each would be seen.
+ANSWERS, BYTES_PER_ANSWER = 50_000, 32
 
 
 def requests() -> tuple[bytes, ...]:
@@ -50,14 +57,28 @@ def send(load: LoadProcesses, most: int) -> Recorder:
     return total
 
 
-def processes_of(pid: int) -> list[Sample]:
-    """The process and all that it started, the largest first."""
-    children = (Path(f"/proc/{pid}/task/{pid}/children")).read_text().split()
-    own = look_at(pid)
-    samples = [own] if own is not None else []
-    for child in children:
-        samples += processes_of(int(child))
-    return sorted(samples, key=lambda each: -each.resident_mib)
+def own_memory() -> float:
+    """MiB of this process."""
+    sample = look_at(os.getpid())
+    assert sample is not None
+    return sample.resident_mib
+
+
+@in_loop
+async def test_answers_that_were_sent_leave_nothing_behind() -> None:
+    model = version(1).model
+    inference = Inference(rows(0), 0.001, Outcome(rows(0), 0.001, 0.001, 1))
+    single, stream = ClassifyAnswers(model), StreamAnswers(model)
+
+    def answer(calls: int) -> None:
+        for number in range(calls):
+            single.answer(inference, top_k=1, request_id="a-name-of-some-length")
+            stream.answer(number, inference, top_k=1)
+
+    answer(WARM_UP)
+    before = own_memory()
+    answer(ANSWERS)
+    assert own_memory() - before < ANSWERS * BYTES_PER_ANSWER / 2**20
 
 
 @pytest.mark.timeout(1200)
@@ -75,6 +96,6 @@ def test_many_requests_leave_nothing_behind(tmp_path: Path, engine: str) -> None
             after = processes_of(server.pid)[0]
     assert sent.answered > 0
     assert after.pid == before.pid
-    assert after.resident_mib <= before.resident_mib * (1 + MAX_GROWTH) + SPARE_MIB, (before, after)
+    assert has_not_grown(before, after), (before, after)
     assert after.own_threads.total() <= before.own_threads.total(), (before, after)
     assert after.descriptors <= before.descriptors, (before, after)

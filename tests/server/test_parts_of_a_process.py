@@ -9,10 +9,10 @@ import pytest
 from conveyor_cli.main import main
 from conveyor_server.cpu import cpu_quota, usable_cpus
 from conveyor_server.errors import ErrorKind, ServingError, StartError
-from conveyor_server.gate import Gate
+from conveyor_server.gate import QUIET_SECONDS, Gate
 from conveyor_server.memory import memory_limit, require_memory
 from conveyor_server.statuses import CONVEYOR_CODES, Code
-from tests.server.scripted import in_loop
+from tests.server.scripted import in_scripted_loop, pass_time
 
 
 def test_every_kind_of_error_has_a_code() -> None:
@@ -67,7 +67,7 @@ def test_too_little_memory_is_said_before_the_kernel_acts(
             require_memory(tmp_path)
 
 
-@in_loop
+@in_scripted_loop
 async def test_a_closed_gate_refuses_newcomers_and_waits_for_those_inside() -> None:
     gate = Gate()
     with gate:
@@ -76,24 +76,27 @@ async def test_a_closed_gate_refuses_newcomers_and_waits_for_those_inside() -> N
         with pytest.raises(ServingError) as refused, gate:
             pass
         assert refused.value.kind is ErrorKind.STOPPING
-        await asyncio.sleep(0.15)
+        await pass_time(1.5 * QUIET_SECONDS)
         assert not quiet.done()
         assert gate.inside == 1
-    await quiet
+    await pass_time(1.5 * QUIET_SECONDS)
+    assert quiet.done()
     assert gate.inside == 0
 
 
-@in_loop
+@in_scripted_loop
 async def test_the_gate_is_not_quiet_while_somebody_still_knocks() -> None:
     gate = Gate()
     gate.close()
     quiet = asyncio.create_task(gate.wait_quiet())
     for _ in range(4):
-        await asyncio.sleep(0.05)
+        await pass_time(0.75 * QUIET_SECONDS)
         with pytest.raises(ServingError), gate:
             pass
+    await pass_time(0.75 * QUIET_SECONDS)
     assert not quiet.done()
-    await quiet
+    await pass_time(0.75 * QUIET_SECONDS)
+    assert quiet.done()
 
 
 def test_doctor_reports_a_working_machine_as_json(capsys: pytest.CaptureFixture[str]) -> None:

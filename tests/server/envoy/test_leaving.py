@@ -2,21 +2,16 @@
 
 from __future__ import annotations  # generic only in the type stubs
 
-import random
 import threading
 import time
-from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import grpc
 import pytest
 
 from conveyor.v1 import classifier_pb2 as pb
 from conveyor.v1.classifier_pb2_grpc import ClassifierServiceStub
-from tests.counts import count
-from tests.server.envoy.asking import channel_to, image, is_right, request
+from tests.server.envoy.asking import channel_to, image, request
 from tests.server.process import ServerProcess
 
 ROOM = 4
@@ -102,32 +97,3 @@ def test_a_full_queue_is_refused_with_a_hint_when_to_come_again(slow_server: Ser
     assert "grpc-retry-pushback-ms" in [pair.key for pair in error.value.trailing_metadata() or ()]
     held.cancel()
     wait_for_room(slow_server)
-
-
-def test_in_a_storm_of_cancelled_calls_no_other_call_fails(server: ServerProcess, models: Path) -> None:
-    outcomes: Counter[str] = Counter()
-    channels = [channel_to(server) for _ in range(4)]
-    stubs = [ClassifierServiceStub(channel) for channel in channels]
-
-    def ask(number: int) -> str:
-        stub, chance = stubs[number % len(stubs)], random.Random(number)
-        if chance.random() < 0.15:
-            call = stub.Classify.future(request(number), timeout=60)
-            time.sleep(chance.random() * 0.002)
-            call.cancel()
-            return "cancelled"
-        patience = chance.choice([0.0005, 0.002]) if chance.random() < 0.15 else 60
-        try:
-            response = stub.Classify(request(number), timeout=patience)
-        except grpc.RpcError as error:
-            if patience < 1 and error.code() == grpc.StatusCode.DEADLINE_EXCEEDED:
-                return "expired"
-            return f"{error.code()}: {error.details()}"
-        return "right" if is_right(models, number, response) else "wrong"
-
-    with ThreadPoolExecutor(24) as pool:
-        outcomes.update(pool.map(ask, range(count("calls of a cancel storm"))))
-    for channel in channels:
-        channel.close()
-    assert outcomes.keys() <= {"right", "cancelled", "expired"}, outcomes
-    assert min(outcomes[name] for name in ("right", "cancelled", "expired")) > 0

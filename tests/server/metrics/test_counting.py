@@ -41,7 +41,7 @@ async def test_each_batch_says_why_it_was_closed() -> None:
 
 @in_loop
 async def test_a_batch_that_waited_for_company_was_closed_by_the_delay() -> None:
-    bench = Bench(batch=4, delay=0.01, real_clock=True)
+    bench = Bench(batch=4, delay=0.01, loop_clock=True)
     caller = bench.submit(0)
     while not bench.instance.started:  # noqa: ASYNC110 -- the instance has no event to wait for
         await asyncio.sleep(0.001)

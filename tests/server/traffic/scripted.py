@@ -23,7 +23,7 @@ class Version:
 
 def version(number: int, labels: tuple[str, ...] = LABELS, *, queue: int = 1000, batch: int = 4) -> Version:
     """A version that takes rows of three values, and doubles them."""
-    bench = Bench(batch=batch, queue=queue, real_clock=True)
+    bench = Bench(batch=batch, queue=queue, loop_clock=True)
     tensor = TensorSignature(name="values", datatype=DATATYPES["FP32"], shape=(3,))
     model = Model(
         name="animals",

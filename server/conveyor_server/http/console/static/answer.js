@@ -3,11 +3,15 @@
 import { explain, look } from "./api.js";
 import { h, say, svg } from "./dom.js";
 import { paintHeat, paintRow } from "./heat.js";
-import { microseconds, percent, plain } from "./numbers.js";
+import { figure, microseconds, percent, plain, rows } from "./numbers.js";
 
 const TOP = 5;
 // Characters of a label that is shown a little smaller.
 const LONG = 4;
+// Characters of the longest label that stands beside its bar.
+const SHORT = 18;
+// Values that are read out.
+const TOLD = 5;
 const METHODS = { occlusion: "Covered parts", activation: "Class activation" };
 
 /** The card beside the picture. */
@@ -53,7 +57,7 @@ export class Answer {
     this.element.replaceChildren(
       h("div", { class: "result" }, h("div", {}, texts), given, timingsPart(found)),
     );
-    if (predictions.length) say(`${predictions[0].label}, ${percent(predictions[0].probability)}`);
+    say(predictions.length ? `${predictions[0].label}, ${percent(predictions[0].probability)}` : valuesSaid(values));
   }
 
   /** The explanation, on demand; once asked for, later answers bring theirs too. */
@@ -70,7 +74,8 @@ export class Answer {
     const work = async () => {
       const method = this._method;
       button.setAttribute("aria-pressed", "true");
-      button.disabled = true;
+      // A disabled button would lose the keyboard's focus.
+      button.setAttribute("aria-busy", "true");
       try {
         const map = await explain(version, picture, index, method, signal);
         // Another was chosen meanwhile.
@@ -78,13 +83,14 @@ export class Answer {
         this._methods = map.methods;
         element.replaceChildren(heatPart(map, row.pixels, what));
         words.replaceChildren(...keyPart(map, what));
+        say(`What ${what} rests on is shown.`);
       } catch (error) {
         if (signal.aborted || method !== this._method) return;
         element.replaceChildren(h("p", { class: "error" }, error.message));
       }
       if (this._methods.length > 1 && !choice.hasChildNodes()) choice.append(choicePart(this._methods, method, choose));
       element.hidden = choice.hidden = words.hidden = !this._explains;
-      button.disabled = false;
+      button.removeAttribute("aria-busy");
     };
     const choose = (method) => {
       this._method = method;
@@ -109,15 +115,20 @@ function labelsPart(predictions) {
   const [best] = predictions;
   return [
     h("p", { class: best.label.length > LONG ? "top long" : "top" }, best.label, h("small", {}, percent(best.probability))),
-    h("ol", { class: "bars", "aria-label": "Most probable labels" }, predictions.map(barPart)),
+    h("ol", { class: isWide(predictions) ? "bars long" : "bars", "aria-label": "Most probable labels" }, predictions.map(barPart)),
   ];
+}
+
+/** Whether labels need lines of their own to be told apart. */
+function isWide(predictions) {
+  return predictions.some(({ label }) => label.length > SHORT);
 }
 
 function barPart({ label, probability }) {
   return h(
     "li",
     {},
-    h("span", { class: "label", title: label }, label),
+    h("span", { class: "label" }, label),
     svg(
       "svg",
       { viewBox: "0 0 100 12", preserveAspectRatio: "none", "aria-hidden": "true" },
@@ -129,11 +140,17 @@ function barPart({ label, probability }) {
 }
 
 function valuesPart(values) {
+  if (values.length === 1) return h("p", { class: "top" }, figure(values[0]));
   return h(
     "ol",
     { class: "chips", "aria-label": "Values" },
-    values.map((value) => h("li", {}, plain(value))),
+    values.map((value) => h("li", {}, figure(value))),
   );
+}
+
+function valuesSaid(values) {
+  const told = values.slice(0, TOLD).map(figure).join(", ");
+  return values.length > TOLD ? `${told} and ${plain(values.length - TOLD)} more` : told;
 }
 
 function timingsPart({ timings, model_version: version }) {
@@ -141,7 +158,7 @@ function timingsPart({ timings, model_version: version }) {
     ["Preprocess", microseconds(timings.preprocess_us)],
     ["Queue", microseconds(timings.queue_us)],
     ["Compute", microseconds(timings.compute_us)],
-    ["Batch", timings.batch_size === 1 ? "1 row" : `${timings.batch_size} rows`],
+    ["Batch", rows(timings.batch_size)],
     ["Version", version],
   ];
   return h(

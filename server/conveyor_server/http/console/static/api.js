@@ -27,45 +27,57 @@ export function keepToken(token) {
 
 /** Every version of every model, with its state. */
 export async function listModels() {
-  const response = await ask("/v1/models");
-  return (await response.json()).models;
+  return (await askJson("/v1/models")).models;
 }
 
 /** A version's state and its contract. */
 export async function getModel(name, version) {
-  const response = await ask(`/v1/models/${encodeURIComponent(name)}/versions/${version}`);
-  return response.json();
+  return askJson(`/v1/models/${encodeURIComponent(name)}/versions/${encodeURIComponent(version)}`);
 }
 
 /** The model's answer to a picture, given as a Blob, and what it was given. */
 export async function look(model, picture, topK, signal) {
   const path = query("/console/look", { ...model, top_k: topK });
-  return (await ask(path, { method: "POST", body: picture, signal })).json();
+  return askJson(path, { method: "POST", body: picture, signal });
 }
 
 /** Which parts of the picture one of the answers rests on; `method` is "occlusion" or "activation". */
 export async function explain(model, picture, index, method, signal) {
   const path = query("/console/explain", { ...model, index, method });
-  return (await ask(path, { method: "POST", body: picture, signal })).json();
+  return askJson(path, { method: "POST", body: picture, signal });
 }
 
 /** The names of a version's training pictures. */
 export async function listPictures(model) {
-  return (await (await ask(query("/console/pictures", model))).json()).pictures;
+  return (await askJson(query("/console/pictures", model))).pictures;
 }
 
 /** One training picture, as a Blob. */
 export async function getPicture(model, name) {
-  return (await ask(query(`/console/pictures/${encodeURIComponent(name)}`, model))).blob();
+  return read(await ask(query(`/console/pictures/${encodeURIComponent(name)}`, model)), "blob");
 }
 
 /** All counters now, and whether the server is ready. */
 export async function getPulse() {
-  return (await ask("/console/pulse")).json();
+  return askJson("/console/pulse");
 }
 
 function query(path, parameters) {
   return `${path}?${new URLSearchParams(parameters)}`;
+}
+
+async function askJson(path, options = {}) {
+  return read(await ask(path, options), "json", options.signal);
+}
+
+/** A body, whole. One that breaks off, or that a proxy wrote in the server's place, is nobody's. */
+async function read(response, kind, signal) {
+  try {
+    return await response[kind]();
+  } catch {
+    if (signal?.aborted) throw signal.reason;
+    throw new Gone();
+  }
 }
 
 async function ask(path, { method = "GET", body, signal } = {}) {

@@ -1,45 +1,71 @@
 // The page as a whole: which model it shows, whether the server is there, and the token where one is asked for.
 
+import { namedIn } from "./address.js";
 import { getModel, getPulse, Gone, keepToken, listModels, Refusal } from "./api.js";
-import { contractPart } from "./contract.js";
-import { h } from "./dom.js";
-import { evidencePart } from "./evidence.js";
-import { Live } from "./live.js";
-import { addressOf, byName, headPart, isReady, listParts, usual } from "./models.js";
-import { tabs } from "./tabs.js";
-import { trainingPart } from "./training.js";
-import { trySection } from "./try.js";
+import { say } from "./dom.js";
+import { byName, firstOf, ModelList, usual } from "./models.js";
+import { emptyPage, refusedPage } from "./placeholder.js";
+import { VersionPage } from "./version.js";
 
 // Milliseconds.
 const BEAT = 1000;
 const BEATS_PER_LIST = 3;
+const AWAY = "The server does not answer. The page keeps what it has, and goes on asking.";
+const NO_TOKEN = "This server asks for a token. Load the page again to enter one.";
 
+const element = (id) => document.getElementById(id);
+const list = new ModelList(element("models"));
 const page = {
   groups: null,
-  // What the list said of the version that is shown; another makes the page anew.
-  shown: "",
-  live: null,
-  trying: null,
+  // What stands in the main part, and the address that it was shown for.
+  view: null,
+  address: null,
+  // Counts the views that were begun: a slow answer must not take a later one's place.
+  turn: 0,
   gone: false,
+  // Why the server is not ready, as a sentence; "" when it is.
+  notReady: "",
   // The visitor has said that there is no token to give.
   declined: false,
   beats: 0,
 };
-const element = (id) => document.getElementById(id);
 
 async function beat() {
-  if (!document.hidden) {
-    try {
-      await look();
-    } catch (error) {
-      if (error instanceof Gone) showGone();
-      else if (error instanceof Refusal) showStatus("waiting", "Answers, but refuses", error.message);
-      else throw error;
-    } finally {
-      page.beats += 1;
-    }
+  try {
+    if (!document.hidden) await attempt(look);
+  } finally {
+    page.beats += 1;
+    setTimeout(beat, BEAT);
   }
-  setTimeout(beat, BEAT);
+}
+
+/** Does what asks the server, and says what came in its way, whatever that was: the page goes on. */
+async function attempt(work) {
+  try {
+    await work();
+    page.gone = false;
+    showNotice(page.declined ? NO_TOKEN : page.notReady, "mild");
+  } catch (error) {
+    page.gone = error instanceof Gone;
+    showTrouble(error);
+  }
+}
+
+function showTrouble(error) {
+  if (error instanceof Refusal) {
+    showStatus("waiting", "Answers, but refuses");
+    showNotice(page.declined ? NO_TOKEN : error.message, "mild");
+    return;
+  }
+  page.view?.live?.fail("");
+  if (error instanceof Gone) {
+    showStatus("gone", "Not reached");
+    showNotice(AWAY);
+    return;
+  }
+  console.error(error);
+  showStatus("waiting", "Not understood");
+  showNotice(`The page cannot make out what the server answers (${error.message}). It goes on asking.`);
 }
 
 async function look() {
@@ -47,138 +73,86 @@ async function look() {
   try {
     const pulse = await getPulse();
     showReadiness(pulse.not_ready);
-    page.live?.add(pulse.families, performance.now() / 1000);
+    page.view?.live?.add(pulse.families, performance.now() / 1000);
   } catch (error) {
     if (!(error instanceof Refusal)) throw error;
-    showStatus("waiting", "Answers", error.message);
-    page.live?.fail(error.message);
+    page.notReady = "";
+    showStatus("waiting", "Answers");
+    page.view?.live?.fail(error.message);
   }
 }
 
-/** The list anew, and the model where something about it has changed. */
+/** The list anew, and another view where what is shown is not what was chosen any more. */
 async function refresh() {
   page.groups = byName(await listModels());
-  if (page.gone) {
-    page.gone = false;
-    element("notice").hidden = true;
+  const address = location.hash;
+  const chosen = choose(address);
+  list.show(page.groups, chosen.name);
+  const turn = (page.turn += 1);
+  if (!page.view?.isOf(chosen)) {
+    const view = await viewOf(chosen);
+    if (turn !== page.turn) return;
+    put(view);
   }
-  await show();
+  page.address = address;
+  page.view.update(chosen);
 }
 
-async function show() {
-  const chosen = choose();
-  element("models").replaceChildren(...listParts(page.groups, chosen?.status.model_name));
-  const mark = JSON.stringify(chosen ?? null);
-  if (mark === page.shown) return;
-  if (!chosen) showNothing();
-  else await showModel(chosen);
-  page.shown = mark;
+/** The version that the address names, else the first that is ready; what a visitor has before them stays. */
+function choose(address) {
+  const kept = page.view?.serves && address === page.address ? page.view : null;
+  const { name, version } = kept ?? namedIn(address);
+  const [known, versions] = page.groups.find(([each]) => each === name) ?? (name ? [name, []] : firstOf(page.groups)) ?? [, []];
+  const status = version ? versions.find((each) => each.model_version === version) : usual(versions);
+  return { name: known, version: version ?? status?.model_version ?? "1", status, versions };
 }
 
-/** The version that the address names, else the first that is ready. */
-function choose() {
-  const [, name, version] = location.hash.split("/").map(decodeURIComponent);
-  const named = page.groups.find(([known]) => known === name);
-  if (name && !named) return { status: { model_name: name, model_version: version ?? "" }, versions: null };
-  const [, versions] = named ?? page.groups.find(([, all]) => isReady(usual(all))) ?? page.groups[0] ?? [];
-  if (!versions) return null;
-  return { status: versions.find((known) => known.model_version === version) ?? usual(versions), versions };
-}
-
-function showNothing() {
-  leave();
-  element("main").replaceChildren(
-    h(
-      "div",
-      { class: "empty" },
-      h("h2", {}, "No models yet"),
-      h("p", {}, "Whatever is put into the repository shows up here."),
-      h("code", {}, "conveyor train mnist_cnn --data digits --run runs/digits --export models --name digits"),
-    ),
-  );
-}
-
-async function showModel({ status, versions }) {
-  const { model_name: name, model_version: version } = status;
-  let answer;
+async function viewOf(chosen) {
+  if (!chosen.name) return emptyPage(chosen);
   try {
-    answer = await getModel(name, version || "1");
+    return new VersionPage(await getModel(chosen.name, chosen.version));
   } catch (error) {
     if (!(error instanceof Refusal)) throw error;
-    leave();
-    element("main").replaceChildren(h("p", { class: "error", role: "alert" }, error.message), backPart());
-    return;
+    return refusedPage(error, chosen, page.groups);
   }
-  leave();
-  document.title = `${name} – Conveyor console`;
-  const { contract } = answer;
-  const model = { model: name, version };
-  page.live = new Live(name);
-  element("main").replaceChildren(
-    headPart(answer.status, versions, contract),
-    ...(contract ? [tryPart(model, contract)] : [withoutContract(answer.status)]),
-    page.live.element,
-    ...(contract ? [factsPart(model, contract, answer.status)] : []),
-  );
 }
 
-function backPart() {
-  const first = page.groups[0];
-  return first ? h("p", {}, h("a", { href: addressOf(usual(first[1])) }, `See ${first[0]} instead`)) : "";
-}
-
-function tryPart(model, contract) {
-  if (!contract.preprocessing) {
-    return h("p", { class: "empty" }, "This model takes tensors, not pictures, so it cannot be tried here.");
-  }
-  page.trying = trySection(model, contract);
-  return page.trying.element;
-}
-
-function withoutContract(status) {
-  if (isReady(status)) {
-    const words = "This file has no contract, so it is served through tensors only. conveyor adopt writes one into it.";
-    return h("p", { class: "empty" }, words);
-  }
-  const reason = (status.reason || "it is being loaded").replace(/\.$/, "");
-  return h("p", { class: "error" }, `This version does not serve: ${reason}.`);
-}
-
-function factsPart(model, contract, status) {
-  const parts = tabs("About this version", [
-    { name: "Contract", content: () => contractPart(contract, status) },
-    { name: "Evidence", content: () => evidencePart(contract) },
-    { name: "Training", content: () => trainingPart(model) },
-  ]);
-  return h("section", { class: "card", "aria-label": "About this version" }, parts.element);
-}
-
-/** Lets go of what the last model listened to. */
-function leave() {
-  page.trying?.close();
-  page.trying = null;
-  page.live = null;
-}
-
-function showGone() {
-  page.gone = true;
-  element("notice").textContent = "The server does not answer. The page keeps what it has, and goes on asking.";
-  element("notice").hidden = false;
-  showStatus("gone", "Not reached");
-  page.live?.fail("");
+function put(view) {
+  const main = element("main");
+  const held = main.contains(document.activeElement) ? document.activeElement.id : null;
+  const isOther = page.view && (page.view.name !== view.name || page.view.version !== view.version);
+  page.view?.close();
+  page.view = view;
+  main.replaceChildren(...view.parts);
+  document.title = view.name ? `${view.name} – Conveyor console` : "Conveyor console";
+  if (view.name) say(`${view.name}, version ${view.version}`);
+  // The choice of the version is chosen on with; whoever stood elsewhere begins at the new view's top.
+  if (isOther) scrollTo(0, 0);
+  if (held !== null) (element(held) ?? main).focus({ preventScroll: true });
 }
 
 function showReadiness(reason) {
+  page.notReady = reason === null ? "" : `The server is not ready: ${reason}.`;
   if (reason === null) showStatus("ready", "Ready");
-  else showStatus("waiting", "Not ready", reason);
+  else showStatus("waiting", "Not ready");
 }
 
-function showStatus(state, text, why = "") {
-  const status = element("status");
-  if (status.dataset.state === state && status.textContent === text && status.title === why) return;
-  status.dataset.state = state;
-  status.textContent = text;
-  status.title = why;
+/** Under the bar; "mild" where the server answers. */
+function showNotice(text, weight = "grave") {
+  const notice = element("notice");
+  notice.className = `notice ${weight}`;
+  notice.hidden = text === "";
+  change(notice, text);
+}
+
+function showStatus(state, text) {
+  element("status").dataset.state = state;
+  change(element("status"), text);
+}
+
+/** Texts that are set again are read out again. */
+function change(element, text) {
+  if (element.textContent !== text) element.textContent = text;
 }
 
 function askForToken(event) {
@@ -190,18 +164,15 @@ function askForToken(event) {
 document.addEventListener("token-needed", askForToken);
 element("token-dialog").addEventListener("close", (event) => {
   const field = element("token");
-  if (event.target.returnValue === "use" && field.value) {
-    keepToken(field.value.trim());
-    page.shown = "";
-    refresh().catch(() => {});
-  } else {
-    page.declined = true;
-    element("notice").textContent = "This server asks for a token. Load the page again to enter one.";
-    element("notice").hidden = false;
-  }
+  page.declined = event.target.returnValue !== "use" || !field.value;
+  if (!page.declined) keepToken(field.value.trim());
   field.value = "";
+  attempt(refresh);
 });
-addEventListener("hashchange", () => {
-  if (page.groups) show().catch(() => {});
+// The link's own way would be another address, which is another model.
+element("skip").addEventListener("click", (event) => {
+  event.preventDefault();
+  element("main").focus();
 });
+addEventListener("hashchange", () => attempt(refresh));
 beat();

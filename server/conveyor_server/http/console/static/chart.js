@@ -4,6 +4,7 @@ import { h, svg } from "./dom.js";
 
 const WIDTH = 240;
 const HEIGHT = 72;
+const NOTHING = "–";
 // Points that a line has: one a second.
 export const LENGTH = 60;
 
@@ -15,7 +16,7 @@ export class Chart {
     this._least = least;
     this._names = lines;
     this._values = lines.map(() => []);
-    this._figure = h("p", { class: lines.length > 1 ? "figure several" : "figure" }, "–");
+    this._figure = h("p", { class: lines.length > 1 ? "figure several" : "figure" }, NOTHING);
     this._lines = lines.map((_, index) => svg("path", { class: `s${index + 1}` }));
     this._top = h("span", {}, "");
     this._picture = svg(
@@ -45,12 +46,12 @@ export class Chart {
     const parts = texts.map(([name, text]) => h("span", {}, h("small", {}, name && `${name} `), text));
     this._figure.replaceChildren(...parts);
     this._top.textContent = known.length ? `top ${this._format(Math.max(...known))}` : "";
-    const words = texts.map(([name, text]) => `${name} ${text}`.trim()).join(", ");
+    const words = texts.map(([name, text]) => `${name} ${text === NOTHING ? "nothing" : text}`.trim()).join(", ");
     this._picture.setAttribute("aria-label", `${this._title} now: ${words}`);
   }
 
   _text(value) {
-    return value === null || value === undefined ? "–" : this._format(value);
+    return value === null || value === undefined ? NOTHING : this._format(value);
   }
 }
 

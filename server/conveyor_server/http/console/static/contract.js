@@ -3,7 +3,9 @@
 import { h } from "./dom.js";
 import { figure, plain } from "./numbers.js";
 
-const MOST_LABELS = 60;
+const MOST_LABELS = 2000;
+// Characters of all labels together from which on they are scrolled.
+const LONG_LABELS = 800;
 
 /** The tab's content. */
 export function contractPart(contract, status) {
@@ -12,7 +14,7 @@ export function contractPart(contract, status) {
     { class: "facts" },
     h("section", {}, h("h3", {}, "Signature"), signature(contract)),
     contract.preprocessing ? h("section", {}, h("h3", {}, "Preprocessing"), steps(contract.preprocessing)) : null,
-    contract.labels.length ? h("section", {}, h("h3", {}, `Labels (${contract.labels.length})`), labels(contract)) : null,
+    contract.labels.length ? h("section", {}, h("h3", {}, `Labels (${plain(contract.labels.length)})`), labels(contract)) : null,
     h("section", {}, h("h3", {}, "File"), facts(fileFacts(contract, status))),
     contract.provenance ? h("section", {}, h("h3", {}, "Where it comes from"), facts(origin(contract))) : null,
   );
@@ -80,7 +82,9 @@ function inGraph({ scale, mean, standard_deviation: deviation }) {
 function labels({ labels: all }) {
   const shown = all.slice(0, MOST_LABELS).map((label) => h("li", {}, label));
   const more = all.length - shown.length;
-  return h("ul", { class: "chips" }, shown, more > 0 ? h("li", {}, `and ${plain(more)} more`) : null);
+  const list = h("ul", { class: "chips" }, shown, more > 0 ? h("li", {}, `and ${plain(more)} more`) : null);
+  if (all.join("").length < LONG_LABELS) return list;
+  return h("div", { class: "tall scroller", tabindex: 0, role: "region", "aria-label": "Labels" }, list);
 }
 
 function fileFacts({ precision, provider, schema_version: schema, unproved }, status) {

@@ -24,10 +24,5 @@ function filled(element, attributes, children) {
 
 /** Says something to those who listen rather than look. */
 export function say(text) {
-  let voice = document.getElementById("voice");
-  if (!voice) {
-    voice = h("p", { id: "voice", class: "unseen", "aria-live": "polite" });
-    document.body.append(voice);
-  }
-  voice.textContent = text;
+  document.getElementById("voice").textContent = text;
 }

@@ -1,7 +1,10 @@
-// The list of models, and the head of the one that is looked at.
+// The list of models, and how a version's state is shown.
 
+import { addressOf } from "./address.js";
 import { h } from "./dom.js";
 
+// Pixels beside the list's first link.
+const ROW_EDGE = 16;
 const STATES = {
   MODEL_STATE_READY: ["ready", "Ready"],
   MODEL_STATE_LOADING: ["waiting", "Loading"],
@@ -22,68 +25,63 @@ export function usual(versions) {
   return versions.find(isReady) ?? versions[0];
 }
 
+/** Of all models, the one to begin with, [name, versions]: the first that is ready, else the first. */
+export function firstOf(groups) {
+  return groups.find(([, versions]) => isReady(usual(versions))) ?? groups[0];
+}
+
 export function isReady({ state }) {
   return state === "MODEL_STATE_READY";
 }
 
-/** Where the page shows a version. */
-export function addressOf({ model_name: name, model_version: version }) {
-  return `#/${encodeURIComponent(name)}/${version}`;
+/** A version's state. */
+export class Pill {
+  constructor() {
+    this.element = h("span", { class: "pill" });
+  }
+
+  show({ state }) {
+    const [kind, text] = STATES[state] ?? ["asking", state];
+    this.element.dataset.state = kind;
+    this.element.textContent = text;
+  }
 }
 
-/** The links of the list. */
-export function listParts(groups, chosenName) {
-  return groups.map(([name, versions]) => {
-    const shown = usual(versions);
-    const about = `Version ${shown.model_version}${versions.length > 1 ? `, ${versions.length} in all` : ""}`;
-    return h(
-      "li",
-      {},
-      h(
-        "a",
-        { href: addressOf(shown), "aria-current": name === chosenName ? "page" : null },
-        h("span", { class: "name" }, name),
-        stateOf(shown),
-        h("span", { class: "about" }, about),
-      ),
-    );
-  });
+/** The links to the models, in the list's own element. */
+export class ModelList {
+  constructor(element) {
+    this._element = element;
+    this._shown = "";
+    this._chosenName = null;
+  }
+
+  /** Another list, or another model chosen; where nothing is new nothing is touched. */
+  show(groups, chosenName) {
+    const said = JSON.stringify([groups, chosenName]);
+    if (said === this._shown) return;
+    const isOther = chosenName !== this._chosenName;
+    this._shown = said;
+    this._chosenName = chosenName;
+    const focused = this._element.contains(document.activeElement) ? document.activeElement.dataset.model : null;
+    const links = groups.map(([name, versions]) => linkTo(name, versions, name === chosenName));
+    this._element.replaceChildren(...links.map((link) => h("li", {}, link)));
+    links.find((link) => link.dataset.model === focused)?.focus({ preventScroll: true });
+    // Where the list is a row that can be pushed sideways.
+    const chosen = links.find((link) => link.dataset.model === chosenName);
+    if (isOther && chosen) this._element.scrollLeft = chosen.offsetLeft - ROW_EDGE;
+  }
 }
 
-/** A version's state, as a pill. */
-export function stateOf({ state }) {
-  const [kind, text] = STATES[state] ?? ["asking", state];
-  return h("span", { class: "pill", "data-state": kind }, text);
-}
-
-/** The head of the page's main part, with the choice of the version. */
-export function headPart(status, versions, contract) {
-  const options = versions.map((version) =>
-    h(
-      "option",
-      { value: addressOf(version), selected: version.model_version === status.model_version },
-      `Version ${version.model_version}${isReady(version) ? "" : " (not served)"}`,
-    ),
-  );
-  const choice = h("select", { id: "version", "aria-label": "Version", disabled: versions.length === 1 }, options);
-  choice.addEventListener("change", () => {
-    location.hash = choice.value;
-  });
+function linkTo(name, versions, isChosen) {
+  const shown = usual(versions);
+  const about = `Version ${shown.model_version}${versions.length > 1 ? `, ${versions.length} in all` : ""}`;
+  const pill = new Pill();
+  pill.show(shown);
   return h(
-    "header",
-    { class: "model-head" },
-    h("div", { class: "row" }, h("h1", {}, status.model_name), choice, stateOf(status)),
-    h("p", { class: "meta" }, metaOf(status, contract).map((text) => h("span", {}, text))),
+    "a",
+    { href: addressOf(shown), "data-model": name, "aria-current": isChosen ? "page" : null },
+    h("span", { class: "name" }, name),
+    pill.element,
+    h("span", { class: "about" }, about),
   );
-}
-
-function metaOf({ provider, file_digest: digest }, contract) {
-  const checks = contract?.evidence?.checks ?? [];
-  const held = checks.filter(({ ok }) => ok).length;
-  return [
-    provider,
-    contract?.precision,
-    checks.length ? `${held} of ${checks.length} checks held` : "",
-    digest && digest.slice(0, 19),
-  ].filter(Boolean);
 }

@@ -33,6 +33,11 @@ export function figure(value) {
   return Math.abs(value) < 1e-3 ? value.toExponential(1) : String(Number(value.toPrecision(4)));
 }
 
+/** "1 row", "1,234 rows". */
+export function rows(value) {
+  return `${plain(value)} ${value === 1 ? "row" : "rows"}`;
+}
+
 /** Bytes, in the unit that suits them. */
 export function bytes(value) {
   if (value < 1024) return `${value} bytes`;

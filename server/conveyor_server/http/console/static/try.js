@@ -6,7 +6,7 @@ import { h } from "./dom.js";
 import { inkOf, pictureOf } from "./fitting.js";
 import { tabs } from "./tabs.js";
 
-const HELP = "Arrow keys move the pen, with Shift further; Space puts it down and lifts it; Backspace takes a stroke back.";
+const HELP = "Arrow keys move the pen, with Shift further; Space puts it down and lifts it; Backspace takes a stroke back; Enter asks at once.";
 const CANVAS_HEIGHT = 560;
 // Milliseconds without a new stroke after which the drawing is looked at.
 const PAUSE = 350;
@@ -90,7 +90,9 @@ function drawPart(ink, show, clear) {
 }
 
 function pickPart(show) {
-  const shown = h("p", {}, "Drop a picture here, paste one, or choose a file.");
+  // Only this is replaced: the field beside it may have the keyboard's focus.
+  const shown = h("div", {}, h("p", {}, "Drop a picture here, paste one, or choose a file."));
+  const words = h("span", {}, "Choose a file");
   const file = h("input", { type: "file", accept: "image/*", class: "unseen", id: "file" });
   let address = null;
 
@@ -99,7 +101,8 @@ function pickPart(show) {
     address = URL.createObjectURL(picture);
     const image = h("img", { src: address, alt: picture.name ? `Your picture ${picture.name}` : "Your picture" });
     image.addEventListener("error", () => image.replaceWith(h("p", {}, picture.name || "Your picture")));
-    frame.replaceChildren(image, h("label", { class: "button", for: "file" }, file, "Choose another"));
+    shown.replaceChildren(image);
+    words.textContent = "Choose another";
     show(picture);
   }
 
@@ -107,7 +110,7 @@ function pickPart(show) {
     if (file.files.length) take(file.files[0]);
     file.value = "";
   });
-  const frame = h("div", { class: "drop" }, shown, h("label", { class: "button", for: "file" }, file, "Choose a file"));
+  const frame = h("div", { class: "drop" }, shown, h("label", { class: "button", for: "file" }, file, words));
   return { element: frame, take };
 }
 
