@@ -5,14 +5,13 @@ The seal covers the contract and the golden samples as they stand there, so that
 """
 
 import mmap
-import os
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from conveyor.v1 import model_pb2
 from conveyor_contract import wire
+from conveyor_contract.atomic import write_atomically
 from conveyor_contract.contract import (
     CONTRACT_KEY,
     GOLDEN_KEY,
@@ -102,7 +101,7 @@ def write_contract(
     texts = {CONTRACT_KEY: canonical_json(sealed), GOLDEN_KEY: canonical_json(golden)}
     texts[SEAL_KEY] = _seal(texts[CONTRACT_KEY], texts[GOLDEN_KEY])
     entries = b"".join(_metadata_entry(key, texts[key]) for key in sorted(texts))
-    _write_atomically(target, kept + entries)
+    write_atomically(target, kept + entries)
     return read_model_file(target)
 
 
@@ -169,17 +168,3 @@ def _metadata_entry(key: str, value: str) -> bytes:
 def _seal(contract_text: str, golden_text: str) -> str:
     parts = (contract_text.encode(), golden_text.encode())
     return sha256(*(len(part).to_bytes(8, "little") + part for part in parts))
-
-
-def _write_atomically(target: Path, content: bytes) -> None:
-    descriptor, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(target)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise

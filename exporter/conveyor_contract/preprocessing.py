@@ -21,6 +21,7 @@ from PIL import (
     JpegImagePlugin,
     PngImagePlugin,
     TiffImagePlugin,
+    UnidentifiedImageError,
     WebPImagePlugin,
 )
 
@@ -52,6 +53,7 @@ _FILTERS = {
 }
 _MODES = {model_pb2.COLOUR_MODE_GRAYSCALE: "L", model_pb2.COLOUR_MODE_RGB: "RGB"}
 _CHANNELS = {model_pb2.COLOUR_MODE_GRAYSCALE: 1, model_pb2.COLOUR_MODE_RGB: 3}
+_MAGIC = 16  # bytes by which a decoder knows its format
 _EXIF_ORIENTATION = 0x0112
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -152,7 +154,7 @@ class Preprocessor:
         Raises ImageError if they are no such image or hold over max_pixels pixels.
         """
         try:
-            image: Image.Image = Image.open(io.BytesIO(encoded), formats=tuple(formats))
+            image = _opened(encoded, formats)
             _check_pixels(image.width, image.height, max_pixels)
             image.load()
         except ImageError:
@@ -213,6 +215,16 @@ def encode_png(row: Row) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, format="PNG")
     return buffer.getvalue()
+
+
+def _opened(encoded: bytes, formats: Sequence[str]) -> Image.Image:
+    """The image with its header read. As Image.open, which yet looks at the size first: by a limit of its own, with a
+    warning on stderr or an error that does not say the size."""
+    for name in formats:
+        create, accepts = Image.OPEN[name]
+        if accepts is not None and accepts(encoded[:_MAGIC]) is True:
+            return create(io.BytesIO(encoded), "")
+    raise UnidentifiedImageError
 
 
 def _check_pixels(width: int, height: int, max_pixels: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -12,7 +13,10 @@ import numpy as np
 
 from conveyor_server.batch import BACKGROUND_PRIORITY, Outcome, Rows
 from conveyor_server.errors import ErrorKind, ServingError
+from conveyor_server.line_limit import LineLimit
 from conveyor_server.model import Model
+
+log = logging.getLogger(__name__)
 
 # What may wait for one purpose, at most.
 MAX_ROWS: Final = 256
@@ -46,6 +50,7 @@ class BackgroundRuns:
         self._rows = self._bytes = 0
         self._last_seconds = 0.0
         self._task: asyncio.Task[None] | None = None
+        self._failures = LineLimit()
 
     def offer(self, parts: Sequence[Rows], done: Done) -> bool:
         """Takes the rows, one array or several, as one run, or says no where too much waits. Copies nothing now."""
@@ -67,10 +72,19 @@ class BackgroundRuns:
                 self._rows -= work.rows
                 self._bytes -= work.size
                 began = time.monotonic()
-                work.done(await self._run(work.parts[0] if len(work.parts) == 1 else np.concatenate(work.parts)))
+                rows = work.parts[0] if len(work.parts) == 1 else np.concatenate(work.parts)
+                self._tell(work, await self._run(rows))
                 self._last_seconds = time.monotonic() - began
         finally:
             self._task = None
+
+    def _tell(self, work: _Waiting, outcome: Outcome | ServingError) -> None:
+        try:
+            work.done(outcome)
+        except Exception as error:
+            # What waits behind it runs all the same.
+            message = "a run was not compared model=%s version=%s"
+            self._failures.write_error(log, error, message, self._target.name, self._target.version)
 
     async def _wait_for_room(self) -> None:
         end = time.monotonic() + max(PATIENCE_SECONDS, BUSY_SHARE * self._last_seconds)

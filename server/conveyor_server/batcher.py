@@ -28,6 +28,7 @@ from conveyor_server.batch_errors import failed, late, unloaded
 from conveyor_server.deadlines import DeadlineWatch, sooner
 from conveyor_server.errors import ErrorKind, ServingError
 from conveyor_server.instance import BatchResult, Instance
+from conveyor_server.line_limit import LineLimit
 from conveyor_server.request_queue import RequestQueue
 from conveyor_server.statistics import Closing, Statistics
 
@@ -79,6 +80,7 @@ class Batcher:
         self._company_timer: asyncio.TimerHandle | None = None
         self._usual_seconds = 0.0
         self._closed = False
+        self._failures = LineLimit(clock)
         # There while somebody waits for the end of the work.
         self._idle: asyncio.Event | None = None
 
@@ -262,7 +264,7 @@ class Batcher:
                 raise result.output
             outputs = batch.split(result.output)
         except Exception as error:
-            log.error("a batch of %d rows failed", batch.size, exc_info=error)
+            self._failures.write_error(log, error, "a batch of %d rows failed", batch.size)
             for segment in batch.segments:
                 self._fail(segment.request, failed())
             self._observe(batch, None, result.compute_seconds)

@@ -19,9 +19,12 @@ from google.protobuf.message import DecodeError, Message
 
 from conveyor_server.errors import ErrorKind, ServingError
 from conveyor_server.groups import Group
+from conveyor_server.line_limit import LineLimit
 from conveyor_server.statuses import Code, CodeTable
 
 log = logging.getLogger(__name__)
+# Of errors that nobody foresaw.
+_lines = LineLimit()
 
 RETRY_KEY = "grpc-retry-pushback-ms"
 # What a caller calls its call; sent back with the answer.
@@ -215,5 +218,6 @@ def known_error(error: Exception) -> ServingError:
     if isinstance(error, ServingError):
         return error
     number = secrets.token_hex(4)
-    log.error("unexpected error %s", number, exc_info=error)
-    return ServingError(ErrorKind.INTERNAL, f"internal error {number}: the server's log has the cause")
+    if _lines.write_error(log, error, "unexpected error %s", number):
+        return ServingError(ErrorKind.INTERNAL, f"internal error {number}: the server's log has the cause")
+    return ServingError(ErrorKind.INTERNAL, "internal error, one of many: the server's log has the causes of others")

@@ -19,6 +19,9 @@ class Datatype:
     onnx: str
 
 
+# Of a tensor: as many as NumPy has.
+MAX_AXES: Final = 64
+
 BYTES: Final = Datatype(name="BYTES", dtype=np.dtype(object), onnx="tensor(string)")
 
 # Not there: BF16, of which NumPy knows nothing.

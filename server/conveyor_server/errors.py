@@ -8,6 +8,7 @@ from __future__ import annotations
 import enum
 
 from conveyor_contract.errors import ConveyorError
+from conveyor_server.shortening import MAX_SENTENCE, shortened
 
 
 class ErrorKind(enum.Enum):
@@ -36,7 +37,7 @@ class ServingError(Exception):
     """
 
     def __init__(self, kind: ErrorKind, message: str, *, retry_after_ms: int | None = None) -> None:
-        super().__init__(message)
+        super().__init__(shortened(message, MAX_SENTENCE))
         self.kind = kind
         self.retry_after_ms = retry_after_ms
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from conveyor_contract.errors import ConveyorError
+from conveyor_server.digits import number_in
 
 log = logging.getLogger(__name__)
 
@@ -92,7 +93,7 @@ def _warn_of_leaving(path: Path) -> None:
 
 def is_version(text: str) -> bool:
     """True for a positive whole number in plain digits."""
-    return text.isascii() and text.isdecimal() and not text.startswith("0")
+    return bool(number_in(text)) and not text.startswith("0")
 
 
 async def settled_versions(root: Path, name: str) -> VersionFiles:

@@ -23,6 +23,7 @@ from conveyor_server.groups import Group
 from conveyor_server.inference import SERVICE as INFERENCE_SERVICE
 from conveyor_server.repository import Repository
 from conveyor_server.service import SERVICE as CLASSIFIER_SERVICE
+from conveyor_server.shortening import shortened
 from conveyor_server.statuses import CONVEYOR_CODES
 
 SERVICE = "grpc.health.v1.Health"
@@ -124,7 +125,7 @@ class Health:
         """The state now."""
         status = self.status(request.service)
         if status == Status.SERVICE_UNKNOWN:
-            raise ServingError(ErrorKind.NOT_FOUND, f"there is no service or model {request.service!r}")
+            raise ServingError(ErrorKind.NOT_FOUND, f"there is no service or model {shortened(request.service)!r}")
         return health_pb2.HealthCheckResponse(status=status)
 
     async def watch(

@@ -20,6 +20,7 @@ from conveyor_contract.golden import row_of_tensor
 from conveyor_contract.preprocessing import FORMATS, Preprocessor
 from conveyor_server.batch import Rows
 from conveyor_server.errors import ErrorKind, ServingError
+from conveyor_server.shortening import first_of, shortened
 
 # What is decoded in place, all images of one request together: an image counts its pixels, or its bytes if more.
 IN_PLACE_WORK: Final = 128 * 128
@@ -132,10 +133,10 @@ class ImageReader:
         return self._preprocessor.convert(pixels_of(image.pixels), self._max_pixels)
 
     def _row_of_tensor(self, tensor: model_pb2.Tensor) -> Rows:
-        if tensor.datatype != self._datatype or tuple(tensor.shape) != self._row_shape:
-            raise _invalid(
-                f"a tensor is {tensor.datatype or 'untyped'} {list(tensor.shape)}; expected {self._expected()}"
-            )
+        axes = len(self._row_shape)
+        if tensor.datatype != self._datatype or tuple(tensor.shape[: axes + 1]) != self._row_shape:
+            given = f"{shortened(tensor.datatype) or 'untyped'} [{first_of(tensor.shape)}]"
+            raise _invalid(f"a tensor is {given}; expected {self._expected()}")
         return row_of_tensor(tensor)
 
     def _expected(self) -> str:

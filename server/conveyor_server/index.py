@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterator, Mapping
+from typing import Final
 
 from conveyor_server.entry import Entry
 from conveyor_server.errors import ErrorKind, ServingError
 from conveyor_server.folder import is_version
 from conveyor_server.model import Model
+from conveyor_server.shortening import shortened
+
+# Characters of a name for which a similar one is looked for.
+MAX_COMPARED: Final = 256
 
 Choose = Callable[[str, Mapping[int, Model]], Model | None]
 
@@ -31,6 +36,8 @@ class Index:
         self._entries: dict[str, dict[int, Entry]] = {}
         # The chosen ones.
         self._serving: dict[str, Model] = {}
+        # Models that were ready, and whose runs hang.
+        self._suspended: set[Model] = set()
 
     def find(self, name: str, version: str) -> Model:
         """The model that answers; an empty version means the one that serves. Raises ServingError: NOT_FOUND..."""
@@ -57,7 +64,7 @@ class Index:
             serving = self._serving.get(name)
             return versions[serving.version if serving else max(versions)]
         if not is_version(version):
-            message = f"model version {version!r} is not a positive whole number, as 1"
+            message = f"model version {shortened(version)!r} is not a positive whole number, as 1"
             raise ServingError(ErrorKind.INVALID_ARGUMENT, message)
         if int(version) not in versions:
             there = ", ".join(str(number) for number in sorted(versions))
@@ -67,8 +74,12 @@ class Index:
     def entries(self) -> Iterator[Entry]:
         """Every version, by name and then by version."""
         for name in sorted(self._entries):
-            for version in sorted(self._entries[name]):
-                yield self._entries[name][version]
+            yield from self.entries_of(name)
+
+    def entries_of(self, name: str) -> list[Entry]:
+        """The versions of one model, ascending."""
+        versions = self._entries.get(name, {})
+        return [versions[version] for version in sorted(versions)]
 
     def serving(self) -> Mapping[str, Model]:
         """The models that answer, by name."""
@@ -86,6 +97,10 @@ class Index:
         if name not in self._entries:
             return self._unknown(name)
         return "; ".join(f"version {entry.version}: {entry.reason}" for entry in self._entries[name].values())
+
+    def suspended(self) -> list[Model]:
+        """The models that wait to be resumed, or replaced."""
+        return list(self._suspended)
 
     def choose_again(self, name: str) -> None:
         """Whoever chooses would choose otherwise now."""
@@ -112,6 +127,7 @@ class Index:
     def _unknown(self, name: str) -> str:
         if not name:
             return "the request names no model; set model_name"
-        nearest = difflib.get_close_matches(name, self._entries, n=1)
+        # Comparing takes time, which a long name that is nobody's own does not deserve.
+        nearest = difflib.get_close_matches(name, self._entries, n=1) if len(name) <= MAX_COMPARED else []
         hint = f"did you mean {nearest[0]!r}?" if nearest else f"this server has: {', '.join(sorted(self._entries))}"
-        return f"there is no model {name!r}; {hint if self._entries else 'the repository is empty'}"
+        return f"there is no model {shortened(name)!r}; {hint if self._entries else 'the repository is empty'}"

@@ -12,6 +12,7 @@ from conveyor_server.running import (
     configure_logging,
     exit_now_if_a_run_hangs,
     run_in_loop,
+    take_file_descriptors,
     until,
 )
 from conveyor_server.settings import ServerSettings
@@ -27,6 +28,7 @@ def serve(settings: ServerSettings) -> int:
     configure_logging(settings.log_level, settings.log_format)
     log.info("configuration %s", settings.in_words())
     require_memory()
+    take_file_descriptors()
     code = run_in_loop(run(settings))
     exit_now_if_a_run_hangs(code)
     return code

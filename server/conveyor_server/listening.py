@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import resource
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -14,6 +15,9 @@ from conveyor_server.errors import StartError
 
 if TYPE_CHECKING:
     from conveyor_server.settings import ServerSettings
+
+# File descriptors kept for everything that is not a connection.
+SPARE_DESCRIPTORS: Final = 512
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +35,8 @@ class Listening:
     # Calls at a time on one connection, and connections at a time.
     max_concurrent_streams: int = 10_000
     max_connections: int = 50_000
+    # Seconds for the headers of a request over HTTP.
+    max_read_seconds: float = 30.0
 
 
 def grpc_listening(settings: ServerSettings, *, shared: bool) -> Listening:
@@ -43,7 +49,8 @@ def grpc_listening(settings: ServerSettings, *, shared: bool) -> Listening:
         tls=grpc_tls(settings),
         protocols=("h2", "http/1.1") if is_one_port(settings) else ("h2",),
         max_concurrent_streams=settings.max_concurrent_streams,
-        max_connections=settings.max_connections,
+        max_connections=_possible_connections(settings),
+        max_read_seconds=settings.max_read_seconds,
     )
 
 
@@ -51,6 +58,15 @@ def http_listening(settings: ServerSettings, *, shared: bool) -> Listening:
     """The HTTP port. Raises StartError for TLS files that do not go together."""
     grpc = grpc_listening(settings, shared=shared)
     return replace(grpc, host=settings.http_host or settings.host, port=settings.http_port, tls=http_tls(settings))
+
+
+def _possible_connections(settings: ServerSettings) -> int:
+    """On each port, so many that there are file descriptors for those of both, and for everything else."""
+    descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    if descriptors == resource.RLIM_INFINITY:
+        return settings.max_connections
+    ports = 2 if settings.http and not is_one_port(settings) else 1
+    return max(1, min(settings.max_connections, (descriptors - SPARE_DESCRIPTORS) // ports))
 
 
 def is_one_port(settings: ServerSettings) -> bool:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping
+from typing import ParamSpec
 
 from conveyor_server.batch import Batch, Rows
 from conveyor_server.drift.monitor import DriftMonitor, monitor_of
+from conveyor_server.line_limit import LineLimit
 from conveyor_server.model import Model
 from conveyor_server.verifying import Verifier
 
 log = logging.getLogger(__name__)
 
 Look = Callable[[Batch, Rows | None, float], None]
+Seen = ParamSpec("Seen")
 
 
 class ModelObserver:
@@ -23,21 +26,25 @@ class ModelObserver:
         self.trial: Look | None = None
         self.drift = drift
         self.verifier = verifier
+        self._failures = LineLimit()
 
     def observe(self, batch: Batch, output: Rows | None, compute_seconds: float) -> None:
-        """Called by the batcher. Whatever goes wrong here ends the looking, and nothing else."""
+        """Called by the batcher. What goes wrong in one look costs that look, and none of the others."""
+        if self.trial is not None:
+            self._have_look(self.trial, batch, output, compute_seconds)
+        if output is None:
+            return
+        if self.drift is not None:
+            self._have_look(self.drift.look, batch, output)
+        if self.verifier is not None:
+            self._have_look(self.verifier.look, batch, output)
+
+    def _have_look(self, look: Callable[Seen, None], *args: Seen.args, **kwargs: Seen.kwargs) -> None:
         try:
-            if self.trial is not None:
-                self.trial(batch, output, compute_seconds)
-            if output is None:
-                return
-            if self.drift is not None:
-                self.drift.look(batch, output)
-            if self.verifier is not None:
-                self.verifier.look(batch, output)
-        except Exception:
-            log.exception("model=%s version=%d is no longer observed", self.model.name, self.model.version)
-            self.trial = self.drift = self.verifier = None
+            look(*args, **kwargs)
+        except Exception as error:
+            message = "a batch was not looked at model=%s version=%s"
+            self._failures.write_error(log, error, message, self.model.name, self.model.version)
 
 
 class Observation:

@@ -16,10 +16,10 @@ from conveyor_server.observation import Observation
 from conveyor_server.observed import observed_families
 from conveyor_server.repository import Repository
 from conveyor_server.traffic.admin import AdminService
-from conveyor_server.traffic.configured import initial_states
 from conveyor_server.traffic.control import TrafficControl
 from conveyor_server.traffic.guard import Guard
 from conveyor_server.traffic.local import LocalTraffic
+from conveyor_server.traffic.memory import memory_of
 from conveyor_server.traffic.metrics import TrafficMetrics, TrialMetrics
 from conveyor_server.traffic.state import TrafficState
 from conveyor_server.traffic.table import Traffic
@@ -36,10 +36,10 @@ class Oversight:
         """`fellows` control the traffic of all workers, where there are several."""
         window = settings.drift_window if settings.drift else None
         self._observation = Observation(window, settings.verify_rate)
-        self._traffic = Traffic(repository, self._observation, initial_states(settings.traffic))
-        self._local = LocalTraffic(self._traffic, self._observation)
-        self._control = fellows or self._local
         self._is_alone = fellows is None
+        memory = memory_of(settings, decides=self._is_alone)
+        self._traffic = Traffic(repository, self._observation, memory.states)
+        self._control = fellows or LocalTraffic(self._traffic, self._observation, memory)
         self._repository = repository
         repository.choose = self._traffic.choose
         repository.needed = self._traffic.needed
@@ -59,7 +59,7 @@ class Oversight:
 
     def derivations(self) -> Iterable[Derivation]:
         """What follows from all workers' sums."""
-        return (TrialMetrics(), DriftDistances(self._observation))
+        return (TrialMetrics(self._traffic), DriftDistances(self._observation))
 
     def take(self, name: str, state: TrafficState) -> None:
         """All processes have this traffic from now on."""

@@ -37,6 +37,10 @@ class Poller:
             await self.look()
             await asyncio.sleep(seconds)
 
+    def forget(self) -> None:
+        """What serves may no longer be what was asked for: the next look asks for every model again."""
+        self._applied = {name: {} for name in self._applied}
+
     async def look(self) -> None:
         """One look. A repository that is gone, or is all of a sudden empty, changes nothing."""
         found = await self._scan()

@@ -14,6 +14,7 @@ from grpc_reflection.v1alpha import reflection_pb2 as pb
 
 from conveyor_server.calls import CallContext, MethodTable, StreamMethod
 from conveyor_server.groups import Group
+from conveyor_server.shortening import MAX_SENTENCE, shortened
 from conveyor_server.statuses import CONVEYOR_CODES, Code
 
 SERVICES = ("grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection")
@@ -46,7 +47,7 @@ class Reflection:
                 self._answer(request, response)
             except KeyError as error:
                 response.error_response.error_code = Code.NOT_FOUND
-                response.error_response.error_message = str(error.args[0])
+                response.error_response.error_message = shortened(str(error.args[0]), MAX_SENTENCE)
             yield response
 
     def _answer(self, request: pb.ServerReflectionRequest, response: pb.ServerReflectionResponse) -> None:

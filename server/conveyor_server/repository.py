@@ -28,6 +28,7 @@ from conveyor_server.index import Index
 from conveyor_server.loading import LoadOptions, load_model
 from conveyor_server.model import Model
 from conveyor_server.retirement import Retirement
+from conveyor_server.shortening import shortened
 from conveyor_server.version_policy import NEWEST, VersionPolicy
 
 log = logging.getLogger(__name__)
@@ -47,8 +48,6 @@ class Repository(Index):
         self._root = root
         self._options = options
         self._policy = policy
-        # Models that were ready, and whose runs hang.
-        self._suspended: set[Model] = set()
         self._retirement = Retirement(options.drain_timeout)
         # One preparation at a time.
         self._preparing = asyncio.Lock()
@@ -84,9 +83,11 @@ class Repository(Index):
                 files = await settled_versions(self._root, name)
             except RepositoryError as error:
                 reason = self._without_root(error)
-                raise ServingError(ErrorKind.NOT_READY, f"failed to load '{name}', {reason}") from error
+                raise ServingError(ErrorKind.NOT_READY, f"failed to load '{shortened(name)}', {reason}") from error
             if not files:
-                raise ServingError(ErrorKind.NOT_FOUND, f"failed to load '{name}', it is not in the model repository")
+                raise ServingError(
+                    ErrorKind.NOT_FOUND, f"failed to load '{shortened(name)}', it is not in the model repository"
+                )
             candidate = Candidate(name=name, files=files, models={}, kept=set(), failures={})
             try:
                 await self._fill(candidate, options, policy or self._own_policy(name), reload)
@@ -205,7 +206,9 @@ class Repository(Index):
         """From now on the model does not answer; what it accepted it finishes. Raises ServingError if unknown."""
         async with self._preparing:
             if name not in self._entries:
-                raise ServingError(ErrorKind.NOT_FOUND, f"failed to unload '{name}', it is not in the model repository")
+                raise ServingError(
+                    ErrorKind.NOT_FOUND, f"failed to unload '{shortened(name)}', it is not in the model repository"
+                )
             self._point(name, {})
             self._give_up_suspended(name)
             for entry in list(self._entries[name].values()):
@@ -227,10 +230,6 @@ class Repository(Index):
         entry = self._entries[model.name][model.version]
         self._put(replace(entry, state=State.READY, model=model, reason=""))
         self._point(model.name, self._ready(model.name))
-
-    def suspended(self) -> list[Model]:
-        """The models that wait to be resumed, or replaced."""
-        return list(self._suspended)
 
     def _give_up_suspended(self, name: str) -> None:
         for model in [model for model in self._suspended if model.name == name]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import resource
 import sys
 import threading
 import time
@@ -44,6 +45,15 @@ def run_in_loop(main: Coroutine[Any, Any, T]) -> T:
     except ImportError:
         return asyncio.run(main)
     return uvloop.run(main)
+
+
+def take_file_descriptors() -> None:
+    """Takes as many as this process may have, and its workers after it: each connection needs one, and what a system
+    gives unasked is often 1,024."""
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    # Some systems name a limit that they do not grant.
+    with suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def exit_now_if_a_run_hangs(code: int) -> None:

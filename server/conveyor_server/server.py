@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from conveyor_server.calls import MethodTable
-from conveyor_server.control import LocalControl, load_options_for
+from conveyor_server.control import LocalControl
 from conveyor_server.cpu import usable_cpus
 from conveyor_server.devices import device_options
 from conveyor_server.doors.doors import make_doors
 from conveyor_server.doors.source import DoorsSource
 from conveyor_server.engines import MakeEngine
-from conveyor_server.errors import ServingError, StartError
+from conveyor_server.errors import StartError
 from conveyor_server.gate import Gate
 from conveyor_server.health import SERVICE as HEALTH_SERVICE
 from conveyor_server.health import Health
@@ -51,10 +50,11 @@ from conveyor_server.session import SessionOptions
 from conveyor_server.tracing.observing import Observing
 from conveyor_server.traffic.admin import SERVICE as ADMIN_SERVICE
 from conveyor_server.traffic.state import TrafficState
-from conveyor_server.version_policy import only_versions, parse_policy
+from conveyor_server.version_policy import parse_policy
 from conveyor_server.watchdog import Watchdog
 from conveyor_server.workers.fellows import Fellows
-from conveyor_server.workers.start import Pin, Report
+from conveyor_server.workers.joining import load_shared
+from conveyor_server.workers.start import Report, SharedState
 
 if TYPE_CHECKING:
     from conveyor_server.settings import ServerSettings
@@ -103,9 +103,10 @@ class Server:
         self.repository.changed = self._note_change
         self.metrics = self._make_metrics()
         own = self._own_methods()
-        shared = own if fellows is None else fellows.share(own)
-        self._methods = self._observing.watched(self._doors.guard_all(shared))
-        self._engine = make_engine(self._methods, grpc_listening(settings, shared=fellows is not None))
+        # What concerns every worker goes to every worker.
+        self._methods = own if fellows is None else fellows.share(own)
+        watched = self._observing.watched(self._doors.guard_all(self._methods))
+        self._engine = make_engine(watched, grpc_listening(settings, shared=fellows is not None))
         self._http: HttpBeside | None = None
         self._loaded = asyncio.Event()
         self._watching: asyncio.Task[None] | None = None
@@ -165,14 +166,14 @@ class Server:
         if self._http is not None:
             await self._http.until_open()
 
-    async def load(self, pins: Mapping[str, Pin] | None = None) -> Report:
-        """Loads the repository, or just what is pinned. Raises StartError when a required model does not serve.
+    async def load(self, shared: SharedState | None = None) -> Report:
+        """Loads the repository, or what fellow workers share. Raises StartError when a required model does not serve.
 
         Without a required model a server with nothing to serve stays up, and stays not ready.
         """
         settings = self._settings
-        if pins is not None:
-            await self._load_pinned(pins)
+        if shared is not None:
+            await load_shared(self.repository, shared)
         else:
             chosen = _is_explicit(settings) and ALL_MODELS not in settings.load_model
             await self.repository.load_all(settings.load_model if chosen else None)
@@ -228,21 +229,9 @@ class Server:
         await self._observing.close()
         log.info("stopped")
 
-    async def _load_pinned(self, pins: Mapping[str, Pin]) -> None:
-        await self.repository.load_all(only=())
-        for name, pin in pins.items():
-            options = load_options_for(self.repository, name, pin.config)
-            try:
-                candidate = await self.repository.prepare(name, options, policy=only_versions(pin.versions))
-            except ServingError as error:
-                raise StartError(f"a model that the other workers serve cannot be loaded: {error}.") from error
-            self.repository.commit(candidate)
-        if self.repository.served_versions() != {name: list(pin.versions) for name, pin in pins.items()}:
-            raise StartError("the models that the other workers serve cannot be loaded; the log above says why.")
-
     def _http_services(self) -> HttpServices:
         return HttpServices(
-            methods=self._methods,
+            methods=self._observing.watched(self._doors.guard_counted(self._methods)),
             repository=self.repository,
             health=self._health,
             metrics=self.metrics,
@@ -267,7 +256,8 @@ class Server:
         }
 
     def _inference(self) -> GRPCInferenceService:
-        settings, memory = self._settings, SharedMemory()
+        settings = self._settings
+        memory = SharedMemory(max_elements_bytes=settings.max_message_bytes)
         return GRPCInferenceService(
             self.repository,
             self._health,

@@ -73,7 +73,17 @@ class ServerSettings(BaseModel):
         10_000, ge=1, description="Calls at a time on one connection; further ones wait at the caller."
     )
     max_connections: int = Field(
-        50_000, ge=1, description="Connections at a time on each port; further ones are closed."
+        50_000,
+        ge=1,
+        description="Connections at a time on each port; further ones are closed. No more than there are file "
+        "descriptors for.",
+    )
+    max_read_seconds: float = Field(
+        30.0,
+        ge=0.1,
+        le=86_400.0,
+        description="Seconds in which the headers of a request over HTTP must be there, and then its body, for which "
+        "there is a second more for each 64 KiB that have come.",
     )
     image_formats: str = Field(
         "png,jpeg,webp,bmp",
@@ -138,6 +148,12 @@ class ServerSettings(BaseModel):
     max_images_per_request: int = Field(256, ge=1, description="Images in one Classify call.")
     max_stream_in_flight: int = Field(64, ge=1, description="Images of one stream that are worked on at a time.")
     max_message_bytes: int = Field(64 * MIB, ge=1024, description="Bytes of one message, either way.")
+    max_json_bytes: int = Field(
+        4 * MIB,
+        ge=1024,
+        description="Bytes of JSON in one HTTP request; parsing them keeps everybody else waiting, so send large "
+        "tensors as binary data.",
+    )
     max_pixels: int = Field(64 * MIB, ge=1, description="Pixels of one image, before it is resized.")
     graph_batch_size: int = Field(
         32, ge=1, description="Rows in a batch of a model whose file has no contract; a contract says its own."
@@ -164,6 +180,11 @@ class ServerSettings(BaseModel):
         default_factory=list,
         description="A model's traffic rule, as mnist:stable=1,shadow=2,min-agreement=0.95 or mnist:stable=1,canary=2,"
         "canary-share=0.1; see docs/safe-change.md. May be given several times.",
+    )
+    traffic_state: Path | None = Field(
+        None,
+        description="File in which what is decided about traffic outlives the server: rules that callers set, "
+        "promotions, roll-backs. Without it each start begins with --traffic.",
     )
     drift: bool = Field(True, description="Compare what is served with what models were trained on, in a sample.")
     drift_window: float = Field(

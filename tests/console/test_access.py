@@ -97,7 +97,7 @@ def test_pictures_of_an_unknown_model_are_not_found(server: ServerProcess, model
         ({}, "only the console's own page asks here"),
         ({**OWN, "Sec-Fetch-Site": "cross-site"}, "pages of other sites may not use this server"),
         ({**OWN, "Origin": "http://evil.example"}, "pages of other sites may not use this server"),
-        ({**OWN, "Host": "evil.example"}, "without a token the console answers only as localhost"),
+        ({**OWN, "Host": "evil.example"}, "without a token this server answers only as localhost"),
     ],
 )
 def test_another_sites_page_gets_nothing(server: ServerProcess, headers: dict[str, str], sentence: str) -> None:

@@ -135,6 +135,14 @@ def test_more_pixels_than_allowed_are_refused_before_they_are_decoded() -> None:
         CROPPED.decode(encoded(gradient(2, 2000)), max_pixels=100_000)  # thin, and huge once scaled
 
 
+@pytest.mark.parametrize(("width", "height"), [(10_000, 10_000), (20_000, 10_000)])
+def test_pillows_own_limit_neither_warns_nor_hides_ours(width: int, height: int) -> None:
+    content = encoded(Image.new("1", (width, height)))
+    with pytest.raises(ImageError, match=f"the image has {width}x{height} pixels, over the limit of 67108864; send a"):
+        GREY.decode(content)
+    assert GREY.decode(content, max_pixels=width * height).shape == (28, 28, 1)
+
+
 @pytest.mark.parametrize(
     "pixels",
     [np.zeros((4, 4), np.float32), np.zeros((4, 4, 4), np.uint8), np.zeros((0, 4), np.uint8), np.zeros(5, np.uint8)],

@@ -23,7 +23,7 @@ from tests.server.process import ServerProcess, running
 
 NAME = re.compile(r"\bconveyor_[a-z_]+")
 # Panels that stay empty while nothing of their kind has happened or been asked for.
-NEED_MORE = {"Shadow and canary", "Roll-backs in the last hour", "Rows run again alone"}
+NEED_MORE = {"Shadow and canary", "Rows run again alone"}
 # And those of a model whose file holds statistics of its training, which the small one here has not.
 NEED_MORE |= {"Predicted classes", "Distance from training", "Shift of the input's mean", "Spread of the input"}
 ROWS = 32
@@ -106,6 +106,14 @@ def test_the_runbook_has_every_alert() -> None:
 def test_promtool_agrees(command: tuple[str, ...]) -> None:
     done = subprocess.run(["promtool", *command], check=False, cwd=MONITORING, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_roll_backs_are_tried_with_the_series_that_the_server_has(server: ServerProcess) -> None:
+    with urllib.request.urlopen(f"http://{server.http_address}/metrics", timeout=10) as answer:
+        page = answer.read().decode()
+    series = re.compile(r'conveyor_rollbacks_total\{.*model="(?:tiny|digits)".*reason="(\w+)"\}')
+    tried = (MONITORING / "rules.test.yml").read_text(encoding="utf-8")
+    assert sorted(series.findall(page)) == sorted(series.findall(tried))
 
 
 @needs_promtool

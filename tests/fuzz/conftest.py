@@ -9,7 +9,8 @@ from tests.models import write_tiny_model
 from tests.server.envoy.conftest import needs
 from tests.server.process import ServerProcess, running
 
-FLAGS = ("--model-control-mode", "explicit", "--load-model", "*", "--max-message-bytes", "1000000")
+MAX_MESSAGE_BYTES = 4_000_000
+FLAGS = ("--model-control-mode", "explicit", "--load-model", "*", "--max-message-bytes", str(MAX_MESSAGE_BYTES))
 
 
 @pytest.fixture(scope="package", params=["grpcio", "envoy"])

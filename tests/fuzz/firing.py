@@ -22,7 +22,7 @@ WATCH_SECONDS = 0.05
 # Nobody may see these: they are how a server says that it did not know what to do.
 FORBIDDEN = (grpc.StatusCode.UNKNOWN, grpc.StatusCode.DATA_LOSS)
 BETRAYALS = re.compile(
-    r"Traceback|\.py\b|File \"|internal error|site-packages|object at 0x|Socket closed|reset by peer"
+    r"Traceback|\.py\b|File \"|internal error|site-packages|object at 0x|Socket closed|reset by peer|hard limit"
 )
 MODELS = ("tiny", "colour")
 

@@ -16,9 +16,11 @@ from tests.fuzz.methods import Rpc
 CORPUS = Path(__file__).parent / "corpus" / "messages.txt"
 MAX_DEPTH = 4
 MAX_ITEMS = 3
+LONG = "x" * 1_000_000
 TEXTS = (
     *("", "tiny", "1", "2", "image", "probabilities", "UINT8", "FP32", "BYTES", "class 1", "latest"),
     *("../../etc/passwd", "/dev/shm/x", "a\nb", "\x00", "\u202e", "x" * 300, "{", '{"max_batch_size": 1e9}', "true"),
+    *("1" * 5000, LONG, LONG.replace("x", "\u20ac")),
 )
 NUMBERS = (0, 1, 2, 3, 8, 64, 255, -1, 2**31 - 1, -(2**31), 2**32 - 1, 2**63 - 1, -(2**63), 2**64 - 1)
 FLOATS = (0.0, 1.0, -1.0, 0.5, 1e30, -1e-30, float("inf"), float("-inf"), float("nan"))

@@ -1,6 +1,7 @@
 """Tensor contents: whatever goes in comes out, as the client writes and reads it, and nothing malformed is taken."""
 
 import math
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from tritonclient.utils import (
 )
 
 from conveyor_server.datatypes import BYTES, DATATYPES, Datatype
-from conveyor_server.errors import ServingError
+from conveyor_server.errors import ErrorKind, ServingError
 from conveyor_server.inference import inference_pb2 as pb
 from conveyor_server.inference.contents import TYPED_FIELDS, array_of_raw, array_of_typed, elements_of_raw, raw_of_array
 
@@ -81,6 +82,18 @@ def test_another_number_of_elements_is_refused(elements: list[bytes], more: int)
     if count != len(elements):
         with pytest.raises(ServingError, match="'x'"):
             elements_of_raw("x", raw_of_array(objects(elements)), count)
+
+
+@pytest.mark.parametrize("datatype", [DATATYPES["FP32"], BYTES], ids=lambda datatype: datatype.name)
+@pytest.mark.parametrize("shape", [[0, 2**62], [2**62, 0, 2**62], [0] * 65])
+def test_a_shape_that_no_array_can_have_is_refused(datatype: Datatype, shape: list[int]) -> None:
+    for make in (
+        partial(array_of_raw, "x", b"", datatype, shape),
+        partial(array_of_typed, "x", pb.InferTensorContents(), datatype, shape),
+    ):
+        with pytest.raises(ServingError, match="'x' has the shape") as refused:
+            make()
+        assert refused.value.kind is ErrorKind.INVALID_ARGUMENT
 
 
 @given(st.binary(max_size=60), st.integers(0, 2**40))

@@ -78,15 +78,18 @@ class ServerProcess:
                 assert error.code() is grpc.StatusCode.UNAVAILABLE, error
                 assert time.monotonic() < end, f"never answered:\n{self.log}"
 
-    def wait_for_log(self, pattern: str) -> re.Match[str]:
-        """The first match in the log, now or within START_SECONDS."""
+    def wait_for_log(self, pattern: str, times: int = 1) -> re.Match[str]:
+        """The first match in the log, or the one of that number, now or within START_SECONDS."""
+
+        def found() -> list[re.Match[str]]:
+            return list(re.finditer(pattern, self.log))
+
         with self._found:
             self._found.wait_for(
-                lambda: re.search(pattern, self.log) or self._process.poll() is not None, timeout=START_SECONDS
+                lambda: len(found()) >= times or self._process.poll() is not None, timeout=START_SECONDS
             )
-        found = re.search(pattern, self.log)
-        assert found, f"{pattern!r} not in the log:\n{self.log}"
-        return found
+        assert len(found()) >= times, f"{pattern!r} not {times} times in the log:\n{self.log}"
+        return found()[times - 1]
 
     @property
     def pid(self) -> int:

@@ -62,3 +62,23 @@ def test_a_model_that_goes_while_its_load_comes_to_nothing_is_unloaded(tmp_path:
 
     test()
     assert control.unloads == 1
+
+
+def test_what_is_forgotten_is_asked_for_again(tmp_path: Path) -> None:
+    write(tmp_path)
+    control = RefusingControl()
+
+    @in_loop
+    async def test() -> None:
+        poller = Poller(tmp_path, control)
+        await poller.look()
+        await poller.look()
+        assert control.loads == 1
+        poller.forget()
+        await poller.look()
+        (tmp_path / "tiny").rename(tmp_path / ".gone")
+        write(tmp_path, name="other")
+        await poller.look()
+
+    test()
+    assert (control.loads, control.unloads) == (3, 1)

@@ -72,6 +72,15 @@ def test_an_honest_name_does(objects: Path, key: str) -> None:
     memory.unregister("")
 
 
+def test_elements_that_say_their_lengths_themselves_are_no_larger_than_a_message(objects: Path) -> None:
+    memory = SharedMemory(objects, max_elements_bytes=8)
+    memory.register("region", "honest", 0, 16)
+    assert memory.read_elements(Placement(region="region", offset=0, byte_size=8)) == bytes(8)
+    with pytest.raises(ServingError, match="9 bytes of shared memory"):
+        memory.read_elements(Placement(region="region", offset=0, byte_size=9))
+    memory.unregister("")
+
+
 @pytest.mark.parametrize(("offset", "size"), [(0, 17), (16, 1), (2**63, 1), (1, 2**64 - 1), (2**64 - 1, 2**64 - 1)])
 def test_no_region_is_larger_than_its_object(objects: Path, offset: int, size: int) -> None:
     with pytest.raises(ServingError, match="has 16 bytes"):

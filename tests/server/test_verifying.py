@@ -54,6 +54,23 @@ def test_another_answer_is_counted_and_logged(caplog: pytest.LogCaptureFixture) 
 
 
 @in_loop
+async def test_an_input_without_a_finite_answer_is_no_difference_and_a_neighbours_is() -> None:
+    each, verifier = verified(1.0)
+    await answer(each, 0, again=np.nan)
+    assert (verifier.rows, verifier.mismatches) == (1, 1)
+    caller = asyncio.create_task(each.model.run(np.full((1, 3), np.nan, np.float32), None, time.monotonic()))
+    await each.bench.settle()
+    each.bench.instance.finish()
+    await caller
+    async with asyncio.timeout(10):
+        while verifier.rows < 2:
+            await asyncio.sleep(0.001)
+            if each.bench.instance.started:
+                each.bench.instance.finish()
+    assert (verifier.rows, verifier.mismatches, verifier.max_difference) == (2, 1, 0.0)
+
+
+@in_loop
 async def test_the_rate_is_a_share_of_the_rows() -> None:
     each, verifier = verified(0.25)
     for _ in range(400):

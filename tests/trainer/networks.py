@@ -52,30 +52,37 @@ def _windows(draw: st.DrawFn) -> dict[str, Any]:
 
 
 @st.composite
-def _layer(draw: st.DrawFn, depth: int = 0) -> dict[str, Any]:
-    kinds = ["conv2d", "depthwise_separable_conv2d", "max_pool2d", "avg_pool2d", "batch_norm", "dropout", "gelu"]
+def _layer(draw: st.DrawFn, axes: int, depth: int = 0) -> dict[str, Any]:
+    windowed = [f"conv{axes}d", f"max_pool{axes}d", f"avg_pool{axes}d"]
+    kinds = [*windowed, "batch_norm", "dropout", "gelu", *(["depthwise_separable_conv2d"] if axes == 2 else [])]
     kind = draw(st.sampled_from([*kinds, "residual"] if depth == 0 else kinds))
-    if kind == "conv2d":
+    activation = {"activation": draw(st.sampled_from(["linear", "relu", "silu"]))}
+    if kind == f"conv{axes}d":
         groups = draw(st.sampled_from([1, 2]))
         extra = {"dilation": draw(st.integers(1, 2)), "groups": groups, "use_bias": draw(st.booleans())}
-        return {"type": kind, "filters": draw(st.integers(1, 3)) * 2, **extra, **_windows(draw)}
+        return {"type": kind, "filters": draw(st.integers(1, 3)) * 2, **extra, **activation, **_windows(draw)}
     if kind == "depthwise_separable_conv2d":
-        return {"type": kind, "filters": 2, "depth_multiplier": draw(st.integers(1, 2)), **_windows(draw)}
-    if kind in ("max_pool2d", "avg_pool2d"):
+        return {"type": kind, "filters": 2, "depth_multiplier": draw(st.integers(1, 2)), **activation, **_windows(draw)}
+    if "pool" in kind:
         size = draw(st.integers(1, 4))
         padding = draw(st.sampled_from(["valid", "same", size // 2]))
         return {"type": kind, "pool_size": size, "strides": draw(st.sampled_from([None, 1, 2, 3])), "padding": padding}
     if kind == "residual":
-        return {"type": kind, "layers": draw(st.lists(_layer(depth=1), min_size=1, max_size=2))}
+        return {"type": kind, "layers": draw(st.lists(_layer(axes, depth=1), min_size=1, max_size=2)), **activation}
     return {"type": kind, "rate": 0.3} if kind == "dropout" else {"type": kind}
 
 
 @st.composite
 def architectures(draw: st.DrawFn) -> Architecture:
-    """A random image network of up to five layers and a head. Its shapes may vanish."""
-    height, width = draw(st.integers(4, 20)), draw(st.integers(4, 20))
-    layers = draw(st.lists(_layer(), min_size=1, max_size=5))
-    head = [{"type": "dense", "units": 3, "activation": "softmax"}]
-    pooling = [{"type": "global_avg_pool2d"}] if draw(st.booleans()) else []
-    content = {"name": "random", "input": f"{height}x{width}x{draw(st.sampled_from([1, 3]))}"}
-    return Architecture.model_validate(content | {"layers": [*layers, *pooling, {"type": "flatten"}, *head]})
+    """A random network for images or signals, of up to five layers and a head of classes or values. Its shapes may
+    vanish."""
+    axes = draw(st.sampled_from([1, 2]))
+    if axes == 2:
+        size = f"{draw(st.integers(4, 20))}x{draw(st.integers(4, 20))}x{draw(st.sampled_from([1, 3]))}"
+    else:
+        size = f"{draw(st.integers(1, 4))}x{draw(st.integers(4, 40))}"
+    layers = draw(st.lists(_layer(axes), min_size=1, max_size=5))
+    pooling = [{"type": f"global_avg_pool{axes}d"}] if draw(st.booleans()) else []
+    head = {"type": "dense", "units": 3, "activation": draw(st.sampled_from(["softmax", "linear"]))}
+    content = {"name": "random", "input": size, "layers": [*layers, *pooling, {"type": "flatten"}, head]}
+    return Architecture.model_validate(content)

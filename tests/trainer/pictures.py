@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-FORMATS = (".png", ".jpg", ".webp", ".bmp")
+FORMATS = (".png", ".jpg", ".webp", ".bmp", ".tif", ".gif")
 
 
 def write_pictures(folder: Path, count: int, *, brightness: int) -> None:

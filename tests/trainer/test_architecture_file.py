@@ -14,6 +14,7 @@ from conveyor_trainer.errors import ArchitectureError, UnknownNameError
 from conveyor_trainer.shapes import plan
 from tests.trainer.networks import TINY
 
+BLOCK = "  - conv2d: {name: block, filters: 3, kernel_size: 3, strides: 2, padding: same, activation: relu}\n"
 HEAD = "name: bad\ninput: 28x28x1\nlayers:\n"
 
 
@@ -54,6 +55,12 @@ def test_a_file_is_found_by_its_path(tmp_path: Path) -> None:
         (HEAD + "  - dropout: 0.5", "line 4: the settings of dropout must be a mapping"),
         (HEAD + "  - dense: {units: 3, activation: softmax}\n  - flatten", "softmax belongs to the last layer"),
         (HEAD + "  - residual:\n      layers:\n        - conv2d: {filter: 3}", "line 6: conv2d"),
+        (HEAD + "  - conv2d: {filters: 3, kernel_size: 3, stride: 2}", "line 4: conv2d: .* 'stride' .*mean 'strides'"),
+        (HEAD + "  - flatten\nclass: 3", r"bad.yaml: there is no setting 'class' \(did you mean 'classes'\?\)"),
+        (HEAD + "  - dense: {units: class}", "line 4: dense: units: must be a number of at least 1, or `classes`"),
+        (HEAD + "  - conv2d:\n      filters: 8\n      filters: 16", "line 6: .* the key 'filters' comes twice"),
+        (HEAD + "  - flatten\nname: again", "line 5: .* the key 'name' comes twice"),
+        (HEAD + "  - flatten: {name: _x}", "line 4: flatten: name: String should match"),
         (HEAD + "  - residual:\n      layers:\n        - convolution", "line 6: there is no layer 'convolution'"),
     ],
 )
@@ -72,7 +79,13 @@ def test_mistakes_in_the_file(text: str, message: str) -> None:
         ("  - conv2d: {filters: 3, kernel_size: 3, groups: 2}", "line 4: conv2d_1: groups 2 must divide"),
         ("  - flatten\n  - dense: {units: classes}", "line 5: dense_1: .units: classes. needs to know"),
         ("  - max_pool2d", "the last layer, max_pool2d_1, gives 14 x 14 x 1, not a flat vector"),
-        ("  - flatten: {name: x}\n  - dense: {units: 2, name: x}", "line 5: two layers are named 'x'"),
+        ("  - flatten: {name: x}\n  - dense: {units: 2, name: x}", "line 5: x: two layers are named 'x'"),
+        ("  - flatten: {name: append}", "bad line 4: append: PyTorch keeps the name 'append' for itself"),
+        ("  - flatten: {name: value_scale}", "line 4: value_scale: PyTorch keeps the name"),
+        (BLOCK + "  - relu: {name: block_relu}", "line 5: block_relu: it needs the name 'block_relu', which .* block"),
+        ("  - relu: {name: block_relu}\n" + BLOCK, "line 5: block: it needs the name 'block_relu'"),
+        ("  - relu: {name: block_pad}\n" + BLOCK, "line 5: block: it needs the name 'block_pad'"),
+        ("  - residual:\n      layers:\n        - relu: {name: train}", "line 6: train: PyTorch keeps the name"),
         (
             "  - residual:\n      shortcut: identity\n      layers:\n        - max_pool2d",
             "line 4: residual_1: shortcut identity needs equal shapes",

@@ -42,6 +42,27 @@ def test_summary_as_table(capsys: pytest.CaptureFixture[str]) -> None:
     assert "next: conveyor train mnist_cnn" in out
 
 
+def test_summary_for_another_input(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["summary", "tiny.yaml", "--input-size", "64x32", "--colour", "rgb", "--json"]) == 0
+    summary = json.loads(capsys.readouterr().out)
+    assert summary["input_shape"] == [3, 64, 32]
+    assert summary["layers"][0]["output_shape"] == [8, 62, 30]
+    assert main(["summary", "tiny.yaml", "--input-size", "64x32"]) == 0
+    assert "next: conveyor train tiny.yaml --input-size 64x32 --data digits" in capsys.readouterr().out
+    assert main(["summary", "tiny.yaml", "--input-size", "64"]) == 2
+    assert "--input-size: must read HxW" in capsys.readouterr().err
+    (tiny / "open.yaml").write_text(TINY.replace("classes: 10\n", ""))
+    assert main(["summary", "open.yaml"]) == 1
+    assert "give --classes N" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["speed", "state"])
+def test_summary_of_the_shipped_examples(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    path = Path(__file__).parents[2] / "trainer" / "examples" / "signals" / f"{name}.yaml"
+    assert main(["summary", str(path)]) == 0
+    assert "--data arrays --data-dir DATA.npz" in capsys.readouterr().out
+
+
 def test_summary_shows_what_is_inside_a_block(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
     block = "  - residual: {layers: [conv2d: {filters: 4, kernel_size: 3, padding: same, strides: 2}]}\n"
     (tiny / "block.yaml").write_text(TINY.replace("layers:\n", "layers:\n" + block))
@@ -68,24 +89,18 @@ def test_unknown_names_are_wrong_usage(tiny: Path, capsys: pytest.CaptureFixture
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    ("extra", "words"),
     [
-        ("tiny.yaml --data digits --task regression", "--task goes with --module"),
-        ("tiny.yaml --data digits --data-dir absent", "--data-dir has no use with digits"),
-        ("tiny.yaml --data digits --skip-unreadable", "--skip-unreadable is for the image files of --data folder"),
-        ("values.yaml --data digits --imbalance weights", "imbalance weights is for classes"),
-        ("values.yaml --data digits --imbalance sampler", "imbalance sampler is for classes"),
+        ("--skip-unreadable", "--skip-unreadable is for image files"),
+        ("--data-dir .", "digits come along with scikit-learn: leave out --data-dir"),
+        ("--resume --force", "--resume goes on with the run that --force would replace"),
+        ("--task regression", "--task is for --module"),
     ],
 )
-def test_what_would_be_ignored_is_wrong_usage(
-    tiny: Path, capsys: pytest.CaptureFixture[str], arguments: str, message: str
-) -> None:
-    (tiny / "values.yaml").write_text(TINY.replace(", activation: softmax", ""))
-    assert main(["train", *arguments.split(), "--run", "run"]) == 2
-    error = capsys.readouterr().err
-    assert message in error
-    assert len(error.splitlines()) == 1
-    assert not (tiny / "run").exists()
+@pytest.mark.usefixtures("tiny")
+def test_what_would_have_no_effect_is_refused(extra: str, words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "tiny.yaml", "--data", "digits", "--run", "run", *extra.split()]) == 2
+    assert words in capsys.readouterr().err
 
 
 def test_train_prints_its_result_and_what_to_do_next(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:

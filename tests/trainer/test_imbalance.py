@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from conveyor_trainer.data import Split
+from conveyor_trainer.errors import RecipeError
 from conveyor_trainer.imbalance import class_weights, epoch_order
 from conveyor_trainer.recipe import RECIPES
 from conveyor_trainer.train import train
@@ -59,3 +60,10 @@ def test_the_rare_class_is_found_more_often(unequal: Path, tmp_path: Path) -> No
         found[imbalance] = run.report.confusion_matrix[1][1]
     assert found["weights"] > found["none"]
     assert found["sampler"] > found["none"]
+
+
+def test_values_have_no_classes_to_even_out(tmp_path: Path) -> None:
+    settings = tiny_settings(tmp_path, imbalance="weights")
+    (tmp_path / "tiny.yaml").write_text(TINY.replace(", activation: softmax", ""))
+    with pytest.raises(RecipeError, match="imbalance weights evens out classes, but the network answers with values"):
+        train(settings)

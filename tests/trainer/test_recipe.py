@@ -53,10 +53,11 @@ def test_a_recipe_from_a_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("epoch: 20", r"mine.yaml: epoch: Extra inputs"),
+        ("epoch: 20", r"mine.yaml: epoch: there is no such setting \(did you mean 'epochs'\?\)"),
+        ("augmentation: {rotate: 4}", r"mine.yaml: augmentation.rotate: .* mean 'rotation'"),
+        ("epochs: 2\nseed: 1\nepochs: 3", r"the key 'epochs' comes twice"),
         ("epochs: 0", r"mine.yaml: epochs: Input should be greater than 0"),
         ("augmentation: {rotation: 400}", r"mine.yaml: augmentation.rotation: Input should be less than"),
-        ("patience: 3\nheld_out: 0", "patience needs images to validate on"),
         ("- epochs", "must hold a recipe's settings"),
         ("epochs: [", "cannot read the recipe"),
     ],

@@ -109,7 +109,7 @@ def test_figures_of_each_class() -> None:
     first, second, third = class_reports(_evaluation(), ("a", "b", "c"))
     assert (first.precision, first.recall, first.count) == pytest.approx((1, 2 / 3, 3))
     assert (second.precision, second.recall, second.f1) == pytest.approx((3 / 4, 1, 6 / 7))
-    assert (third.precision, third.recall, third.f1, third.count) == (0, 0, 0, 0)
+    assert (third.precision, third.recall, third.f1, third.count) == (None, None, None, 0)
 
 
 def test_calibration_error() -> None:

@@ -10,6 +10,7 @@ from conveyor_trainer.architecture import Architecture
 from conveyor_trainer.architecture_file import find_architecture, parse_architecture
 from conveyor_trainer.errors import ArchitectureError
 from conveyor_trainer.module import build_module
+from conveyor_trainer.module_names import RESERVED_NAMES, VALUE_SCALE, module_names
 from conveyor_trainer.shapes import Step, plan
 from tests.counts import count
 from tests.trainer.networks import architectures
@@ -57,6 +58,9 @@ def test_arithmetic_equals_pytorch(architecture: Architecture) -> None:
         assume(False)
     module = build_module(architecture).eval()
     assert sum(step.parameters for step in steps) == sum(p.numel() for p in module.parameters())
+    names = [name for step in steps for name in module_names(step.layer, step.name, step.effect)]
+    assert [name for name, _ in module.named_children() if name != VALUE_SCALE] == names
+    assert hasattr(module, VALUE_SCALE) == (architecture.task == "regression")
     shapes: dict[str, tuple[int, ...]] = {}
     for name, child in module.named_children():
         child.register_forward_hook(lambda _, __, output, name=name: shapes.update({name: tuple(output.shape[1:])}))
@@ -65,6 +69,10 @@ def test_arithmetic_equals_pytorch(architecture: Architecture) -> None:
     for step in steps:
         built = next(shape for name, shape in reversed(shapes.items()) if name.startswith(step.name))
         assert built == step.output_shape, step.name
+
+
+def test_every_name_that_pytorch_keeps_is_known() -> None:
+    assert {name for name in dir(torch.nn.Sequential()) if not name.startswith("_")} <= RESERVED_NAMES
 
 
 def test_signals() -> None:

@@ -61,15 +61,18 @@ class Architecture(BaseModel):
         """The same layers for so many classes."""
         return self.model_copy(update={"classes": classes})
 
-    def with_input(self, *, height: int | None = None, width: int | None = None, channels: int | None = None) -> Self:
-        """The same layers for images of another size or colour. Raises ArchitectureError for signals."""
+    def with_format(self, size: str | None, colour: str | None) -> Self:
+        """The same layers for images of another size (HxW) or colour (grayscale or rgb); None: as they are. Raises
+        ArchitectureError for signals."""
+        if size is None and colour is None:
+            return self
         if len(self.input_shape) != 3:
             raise ArchitectureError(
                 f"{self.name} takes signals of {self.input} (channels x length): only images have a size and a colour"
             )
         own_channels, own_height, own_width = self.input_shape
-        sizes = (height or own_height, width or own_width, channels or own_channels)
-        return self.model_copy(update={"input": "x".join(map(str, sizes))})
+        channels = {"grayscale": 1, "rgb": 3}.get(colour or "", own_channels)
+        return self.model_copy(update={"input": f"{size or f'{own_height}x{own_width}'}x{channels}"})
 
     @property
     def input_format(self) -> InputFormat:

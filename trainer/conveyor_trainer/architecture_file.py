@@ -5,8 +5,6 @@ A layer is its type alone (`- flatten`) or its type with settings (`- conv2d: {f
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from difflib import get_close_matches
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -16,7 +14,9 @@ from pydantic import ValidationError
 
 from conveyor_trainer.architecture import Architecture
 from conveyor_trainer.errors import ArchitectureError, UnknownNameError
-from conveyor_trainer.layers import LAYER_TYPES, Layer, Residual
+from conveyor_trainer.layers import LAYER_TYPES, Layer, Residual, settings_of
+from conveyor_trainer.nearest import nearest
+from conveyor_trainer.yaml_nodes import compose, plain, value_node
 
 
 def ready_made_architectures() -> tuple[str, ...]:
@@ -38,7 +38,7 @@ def find_architecture(name_or_path: str) -> Architecture:
         return read_architecture(path)
     names = ready_made_architectures()
     raise UnknownNameError(
-        f"there is no architecture named {name_or_path!r}{_nearest(name_or_path, names)}; "
+        f"there is no architecture named {name_or_path!r}{nearest(name_or_path, names)}; "
         f"ready-made are {', '.join(names)}, or give the path of a .yaml file"
     )
 
@@ -55,8 +55,8 @@ def read_architecture(path: Path) -> Architecture:
 def parse_architecture(text: str, *, source: str) -> Architecture:
     """Parses YAML text; `source` names it in errors."""
     try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-        content = _plain(root) if root else None
+        root = compose(text)
+        content = plain(root) if root else None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f" line {mark.line + 1}" if mark else ""
@@ -64,7 +64,7 @@ def parse_architecture(text: str, *, source: str) -> Architecture:
         raise ArchitectureError(f"{source}{line}: this is not YAML: {problem}") from error
     if not isinstance(root, yaml.MappingNode) or not isinstance(content, dict):
         raise ArchitectureError(f"{source}: expected a mapping with the keys name, input and layers")
-    layers = _value_node(root, "layers")
+    layers = value_node(root, "layers")
     if isinstance(layers, yaml.SequenceNode):
         content["layers"] = _layers(layers, source)
     try:
@@ -97,32 +97,16 @@ def _layer(node: yaml.Node, source: str) -> dict[str, Any]:
         )
     if kind not in LAYER_TYPES:
         raise ArchitectureError(
-            f"{source} line {line}: there is no layer {kind!r}{_nearest(kind, LAYER_TYPES)}; "
+            f"{source} line {line}: there is no layer {kind!r}{nearest(kind, LAYER_TYPES)}; "
             f"layers are {', '.join(LAYER_TYPES)}"
         )
-    content = _plain(settings) if settings is not None else None
+    content = plain(settings) if settings is not None else None
     if content is not None and not isinstance(content, dict):
         raise ArchitectureError(f"{source} line {line}: the settings of {kind} must be a mapping such as {{rate: 0.5}}")
-    inner = _value_node(settings, "layers")
+    inner = value_node(settings, "layers")
     if content and isinstance(inner, yaml.SequenceNode):
         content["layers"] = _layers(inner, source)
     return {**(content or {}), "type": kind, "line": line}
-
-
-def _plain(node: yaml.Node) -> Any:
-    loader = yaml.SafeLoader("")
-    try:
-        return loader.construct_document(node)
-    finally:
-        loader.dispose()
-
-
-def _value_node(node: yaml.Node | None, key: str) -> yaml.Node | None:
-    if isinstance(node, yaml.MappingNode):
-        for name, value in node.value:
-            if name.value == key:
-                return value  # type: ignore[no-any-return]  # the nodes' values are untyped lists
-    return None
 
 
 def _explain(error: ValidationError, content: dict[str, Any]) -> str:
@@ -143,6 +127,10 @@ def _explain(error: ValidationError, content: dict[str, Any]) -> str:
             fields.append(str(part))
     place = f" line {layer['line']}: {layer['type']}" if layer else ""
     field = fields[0] if fields and fields[0] != "layers" else ""
+    if problem["type"] == "extra_forbidden":
+        name = str(problem["loc"][-1])
+        known = settings_of(layer["type"]) if layer else tuple(Architecture.model_fields)
+        return f"{place}: there is no setting {name!r}{nearest(name, known)}; there are {', '.join(known)}"
     message = problem["msg"].removeprefix("Value error, ")
     return f"{place}: {field + ': ' if field else ''}{message}"
 
@@ -156,8 +144,3 @@ def _spelled(layer: Layer) -> str | dict[str, Any]:
     if isinstance(layer, Residual):
         settings["layers"] = [_spelled(inner) for inner in layer.layers]
     return {layer.type: settings} if settings else layer.type
-
-
-def _nearest(name: str, names: Sequence[str]) -> str:
-    matches = get_close_matches(name, names, n=1, cutoff=0.4)
-    return f" (did you mean {matches[0]!r}?)" if matches else ""

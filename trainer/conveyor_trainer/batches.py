@@ -54,7 +54,9 @@ class Batches:
         seed = derived_seed(self._job.config.seed, f"order/{position.epoch}")
         generator = torch.Generator().manual_seed(seed)
         order = epoch_order(self._job.data.train, self._job.config.recipe, self._job.passes, generator)
-        batches = map(self._batch, torch.split(order, self._job.config.recipe.batch_size)[position.step :])
+        size, steps = self._job.config.recipe.batch_size, self._job.steps_per_epoch
+        sizes = [size] * (steps - 1) + [len(order) - size * (steps - 1)]
+        batches = map(self._batch, torch.split(order, sizes)[position.step :])
         return read_ahead(batches) if isinstance(self._rows, FileRows) else batches
 
     def _batch(self, chosen: Tensor) -> Batch:

@@ -9,7 +9,8 @@ from conveyor_trainer.report import ClassReport
 
 
 def class_reports(evaluation: Evaluation, labels: tuple[str, ...]) -> tuple[ClassReport, ...]:
-    """Precision, recall, F1 and count of each class, in the order of the labels; 0 where nothing was answered."""
+    """Precision, recall, F1 and count of each class, in the order of the labels; 0 where nothing was answered, None
+    where there was nothing to be answered."""
     # Here, not above: torchmetrics takes seconds to import, and only the end of a training needs it.
     from torchmetrics.functional import classification
 
@@ -25,6 +26,8 @@ def class_reports(evaluation: Evaluation, labels: tuple[str, ...]) -> tuple[Clas
     counts = evaluation.confusion_matrix.sum(axis=1).tolist()
     return tuple(
         ClassReport(label=label, precision=precision, recall=recall, f1=f1, count=count)
+        if count
+        else ClassReport(label=label, precision=None, recall=None, f1=None, count=0)
         for label, precision, recall, f1, count in zip(labels, *figures, counts, strict=True)
     )
 

@@ -146,7 +146,10 @@ def _dense(layer: Dense, shape: Shape, classes: int | None) -> Effect:
         raise LayerMisfit(f"dense takes a flat vector, but C x H x W {shape} comes in: put flatten before it")
     units = classes if layer.units == "classes" else layer.units
     if units is None:
-        raise LayerMisfit("`units: classes` needs to know how many: add `classes:` to the file or give data")
+        raise LayerMisfit(
+            "`units: classes` needs to know how many: training takes it from the data; else add `classes: N` to the "
+            "file or give --classes N"
+        )
     weights, bias = shape[0] * units, units if layer.use_bias else 0
     return Effect(
         output_shape=(units,),

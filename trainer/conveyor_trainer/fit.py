@@ -13,8 +13,9 @@ from torch import Tensor, nn
 
 from conveyor_trainer.batches import Batches
 from conveyor_trainer.checkpoint import BEST_FILE, Position, load_checkpoint, save_checkpoint
+from conveyor_trainer.divergence import check_loss, check_sound
 from conveyor_trainer.errors import TrainingStoppedError
-from conveyor_trainer.evaluate import evaluate_module, evaluate_values
+from conveyor_trainer.evaluate import validate
 from conveyor_trainer.inputs import TrainingInputs
 from conveyor_trainer.interruption import StopRequest
 from conveyor_trainer.job import Job
@@ -34,7 +35,8 @@ def fit(
 ) -> Position:
     """Trains to the last epoch. The best weights are in the checkpoint folder afterwards.
 
-    Raises TrainingStoppedError when `stop` was requested (all is saved), TrainerError when the loss is no number.
+    Raises TrainingStoppedError when `stop` was requested (all is saved), TrainerError when loss or weights are no
+    numbers.
     """
     recipe, device = job.config.recipe, accelerator.device
     inputs_of = TrainingInputs(recipe, job.normalisation, device)
@@ -50,7 +52,7 @@ def fit(
             _set_mode(job, learner, position)
             if network is None or position.epoch == job.config.freeze_epochs:
                 network = _wrapped(accelerator, learner.module)
-            tally = Tally(position, accelerator)
+            tally = Tally(position, accelerator, job.checkpoints)
             for batch in batches.of_epoch(position):
                 step = position.epoch * job.steps_per_epoch + position.step
                 # Seeded anew for each step, so that a resumed run needs no generator's state to go on with it.
@@ -74,12 +76,10 @@ def fit(
                     progress.step(position)
                 if _stops(stop, accelerator, tally):
                     tally.read()
-                    _save(job, accelerator, learner, position)
-                    raise _stopped(job, position)
+                    raise _stopped(job, accelerator, learner, position)
 
             tally.read()
             _finish_epoch(job, accelerator, learner, position)
-            _save(job, accelerator, learner, position)
             progress.epoch(position.history[-1])
     return position
 
@@ -124,7 +124,10 @@ def _save(job: Job, accelerator: Accelerator, learner: Learner, position: Positi
         save_checkpoint(job.checkpoints, learner, position, job.run_key)
 
 
-def _stopped(job: Job, position: Position) -> TrainingStoppedError:
+def _stopped(job: Job, accelerator: Accelerator, learner: Learner, position: Position) -> TrainingStoppedError:
+    """Saves, and says how to go on."""
+    check_sound(job, accelerator, learner, position)
+    _save(job, accelerator, learner, position)
     return TrainingStoppedError(
         f"stopped in epoch {position.epoch + 1} after step {position.step} of {job.steps_per_epoch}; "
         f"everything is saved: go on with `{job.resume_command}`"
@@ -132,7 +135,8 @@ def _stopped(job: Job, position: Position) -> TrainingStoppedError:
 
 
 def _finish_epoch(job: Job, accelerator: Accelerator, learner: Learner, position: Position) -> None:
-    """Validates, notes the epoch's figures and keeps the weights if they are the best so far."""
+    """Validates, notes the epoch's figures, keeps the weights if they are the best so far and saves."""
+    check_sound(job, accelerator, learner, position)
     steps = (position.epoch + 1) * job.steps_per_epoch
     validation_loss, validation_accuracy = _validate(job, learner.kept)
     is_classification = job.architecture.task == "classification"
@@ -149,6 +153,8 @@ def _finish_epoch(job: Job, accelerator: Accelerator, learner: Learner, position
     )
     # Every process has a batch norm of its own until the next step: what the main one measured counts for all.
     metrics = broadcast_object_list([metrics])[0]
+    if metrics.validation_loss is not None:
+        check_loss(metrics.validation_loss, "validation loss", position, position.step, job.checkpoints)
     better = metrics.is_better_than(position.best)
     position.history.append(metrics)
     position.epoch += 1
@@ -157,6 +163,7 @@ def _finish_epoch(job: Job, accelerator: Accelerator, learner: Learner, position
         position.best_epoch = position.epoch
         if accelerator.is_main_process:
             write_tensors(job.checkpoints / BEST_FILE, learner.kept.state_dict())
+    _save(job, accelerator, learner, position)
 
 
 def _validate(job: Job, module: nn.Module) -> tuple[float | None, float | None]:
@@ -164,7 +171,5 @@ def _validate(job: Job, module: nn.Module) -> tuple[float | None, float | None]:
     held_out = job.data.validation
     if not len(held_out):
         return None, None
-    if job.architecture.task == "regression":
-        return evaluate_values(module, held_out, job.normalisation).loss, None
-    validated = evaluate_module(module, held_out, job.normalisation)
+    validated = validate(module, held_out, job.normalisation)
     return validated.loss, validated.accuracy

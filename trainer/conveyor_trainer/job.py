@@ -35,8 +35,10 @@ class Job:
 
     @property
     def steps_per_epoch(self) -> int:
-        """The last batch of an epoch may be smaller."""
-        return ceil(self.passes * len(self.data.train) / self.config.recipe.batch_size)
+        """The last batch of an epoch is what is left; a single row, over which nothing can be normalised, joins the
+        batch before."""
+        rows, size = self.passes * len(self.data.train), self.config.recipe.batch_size
+        return ceil(rows / size) - int(size > 1 and rows > size and rows % size == 1)
 
     @property
     def total_steps(self) -> int:

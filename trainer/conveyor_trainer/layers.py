@@ -5,7 +5,7 @@ Only what a layer *is* stands here; its arithmetic is in shapes.py, its PyTorch 
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, field_validator, model_validator
 
@@ -19,7 +19,7 @@ class LayerBase(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] | None = None
+    name: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")] | None = None
     line: int | None = Field(default=None, exclude=True, repr=False)
 
 
@@ -167,6 +167,13 @@ class Dense(LayerBase):
     use_bias: bool = True
     activation: ActivationName = "linear"
 
+    @field_validator("units", mode="before")
+    @classmethod
+    def _number_or_classes(cls, value: Any) -> Any:
+        if value != "classes" and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+            raise ValueError(f"must be a number of at least 1, or `classes`: as many as the data need; got {value!r}")
+        return value
+
 
 class Activation(LayerBase):
     """An activation as a layer of its own."""
@@ -210,6 +217,14 @@ LAYER_TYPES: tuple[str, ...] = (
     *("global_avg_pool2d", "global_avg_pool1d", "batch_norm", "dropout", "flatten", "dense", "residual"),
     *("relu", "leaky_relu", "sigmoid", "tanh", "gelu", "silu", "softmax"),
 )
+
+
+def settings_of(kind: str) -> tuple[str, ...]:
+    """What a layer of this type can be told."""
+    (layer,) = (
+        found for found in get_args(get_args(Layer)[0]) if kind in get_args(found.model_fields["type"].annotation)
+    )
+    return tuple(name for name in layer.model_fields if name not in ("type", "line"))
 
 
 def activation_of(layer: LayerBase) -> str:

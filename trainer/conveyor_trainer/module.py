@@ -26,6 +26,7 @@ from conveyor_trainer.layers import (
     Residual,
     activation_of,
 )
+from conveyor_trainer.module_names import VALUE_SCALE
 from conveyor_trainer.report import Normalisation
 from conveyor_trainer.scaled_values import ValueScale
 from conveyor_trainer.shapes import Step, plan
@@ -58,7 +59,7 @@ def build_module(architecture: Architecture, normalisation: Normalisation | None
     steps = plan(architecture)
     network = _sequence(steps)
     if architecture.task == "regression":
-        network.add_module("value_scale", ValueScale(steps[-1].output_shape[0], normalisation))
+        network.add_module(VALUE_SCALE, ValueScale(steps[-1].output_shape[0], normalisation))
     return network
 
 

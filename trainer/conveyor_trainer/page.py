@@ -11,10 +11,16 @@ from string import Template
 
 from conveyor_trainer.metrics import EpochMetrics, read_metrics
 from conveyor_trainer.pictures import PICTURES
+from conveyor_trainer.pictures.fonts import need_other_fonts
 from conveyor_trainer.report_figures import headline_figures, per_class_table
 from conveyor_trainer.run import Run
 from conveyor_trainer.run_files import METRICS_FILE, PAGE_FILE, PICTURE_FOLDER
 from conveyor_trainer.weights import write_whole
+
+_OTHER_LETTERS = (
+    "Where the machine that drew the pictures had no font with the letters of a name, they say class 0, class 1, ..., "
+    "in the order of this table."
+)
 
 
 def write_page(run: Run) -> Path:
@@ -50,7 +56,8 @@ def _pictures(folder: Path) -> Iterable[str]:
 
 def _tables(run: Run) -> Iterable[str]:
     if run.report.per_class:
-        yield _section("Class by class", _table(*per_class_table(run.report)))
+        note = f"<p>{escape(_OTHER_LETTERS)}</p>" if need_other_fonts(run.labels) else ""
+        yield _section("Class by class", note + _table(*per_class_table(run.report)))
     yield _section("Epoch by epoch", _table(*_epoch_table(read_metrics(run.folder / METRICS_FILE))))
 
 

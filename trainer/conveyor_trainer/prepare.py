@@ -7,19 +7,18 @@ from pathlib import Path
 
 from conveyor_contract.digests import sha256
 from conveyor_contract.errors import UsageError
-from conveyor_trainer.architecture import Architecture
 from conveyor_trainer.architecture_file import find_architecture
 from conveyor_trainer.augment import check_augmentation
 from conveyor_trainer.config import RunConfig
 from conveyor_trainer.data import DataSet, load_data_set
-from conveyor_trainer.errors import DataError
+from conveyor_trainer.errors import DataError, RecipeError
 from conveyor_trainer.job import Job
 from conveyor_trainer.network import Network, build_network
 from conveyor_trainer.normalise import measure_normalisation
 from conveyor_trainer.recipe import Recipe, changed_recipe, find_recipe
 from conveyor_trainer.run_files import CHECKPOINT_FOLDER, configuration_digest
 from conveyor_trainer.settings import TrainSettings
-from conveyor_trainer.shapes import outputs
+from conveyor_trainer.shapes import norm_of_single_values, outputs, plan
 from conveyor_trainer.transfer import Head, find_head, initial_weights_digest, take_weights
 from conveyor_trainer.user_module import UserModule
 
@@ -30,10 +29,15 @@ def prepare(settings: TrainSettings) -> Job:
     network = _network(settings)
     if config.recipe.augmentation is not None:
         check_augmentation(config.recipe.augmentation, network.input_shape)
-    if network.task == "regression" and config.recipe.imbalance != "none":
-        raise UsageError(f"imbalance {config.recipe.imbalance} is for classes, but the network answers with values")
+    _check_used(settings, config.recipe, network)
     data = load_data_set(config.data_request(network))
-    network = _fitted(network, data)
+    if config.recipe.patience is not None and not len(data.validation):
+        raise DataError(
+            f"patience needs rows to validate on, but held_out {config.held_out:g} of the {len(data.train):,} training "
+            "rows rounds to none in any class: raise held_out in the recipe, give a validation part, or leave "
+            "patience out"
+        )
+    network = _fitted(network, data, config.recipe.batch_size)
     return Job(
         config=config,
         architecture=network,
@@ -66,12 +70,24 @@ def _config(settings: TrainSettings) -> RunConfig:
     )
 
 
+def _check_used(settings: TrainSettings, recipe: Recipe, network: Network) -> None:
+    """Raises RecipeError and UsageError for what would have no effect."""
+    if recipe.imbalance != "none" and network.task == "regression":
+        raise RecipeError(
+            f"imbalance {recipe.imbalance} evens out classes, but the network answers with values: leave it out"
+        )
+    if settings.skip_unreadable and settings.data != "folder":
+        raise UsageError(f"--skip-unreadable is for image files (--data folder), but the data are {settings.data}")
+    if settings.data_dir is not None and settings.data == "digits":
+        raise UsageError("digits come along with scikit-learn: leave out --data-dir, or name the data set in it")
+
+
 def _network(settings: TrainSettings) -> Network:
     if settings.module is not None and settings.input_shape is not None:
         task = settings.task or "classification"
         return UserModule(reference=settings.module, input_shape=settings.input_shape, task=task)
     assert settings.architecture is not None  # the settings see to it
-    return _with_input(find_architecture(settings.architecture), settings)
+    return find_architecture(settings.architecture).with_format(settings.input_size, settings.colour)
 
 
 def _absolute(reference: str) -> str:
@@ -80,8 +96,9 @@ def _absolute(reference: str) -> str:
     return f"{Path(where).resolve()}:{name}" if where.endswith(".py") else reference
 
 
-def _fitted(network: Network, data: DataSet) -> Network:
-    """The network with as many outputs as the data have. Raises DataError where it is fixed otherwise."""
+def _fitted(network: Network, data: DataSet, batch_size: int) -> Network:
+    """The network with as many outputs as the data have. Raises DataError where it is fixed otherwise,
+    RecipeError where a batch is too small for it."""
     fitted = network.with_classes(data.outputs)
     if isinstance(fitted, UserModule):
         fitted.build()  # which looks at what it answers
@@ -92,6 +109,8 @@ def _fitted(network: Network, data: DataSet) -> Network:
             f"{data.outputs} {'values a row' if data.train.has_values else 'classes'}: write `units: classes` in its "
             "last layer"
         )
+    if batch_size == 1 and (name := norm_of_single_values(plan(fitted))) is not None:
+        raise RecipeError(f"{name} normalises each value over the rows of a batch: give a batch_size of at least 2")
     return fitted
 
 
@@ -101,18 +120,6 @@ def _head(network: Network, init_from: Path) -> Head:
     head = find_head(module, network.input_shape)
     take_weights(module, init_from, head)
     return head
-
-
-def _with_input(architecture: Architecture, settings: TrainSettings) -> Architecture:
-    """The architecture for the size and colour that the settings ask for."""
-    height = width = channels = None
-    if settings.input_size is not None:
-        height, width = (int(size) for size in settings.input_size.split("x"))
-    if settings.colour is not None:
-        channels = 1 if settings.colour == "grayscale" else 3
-    if height is None and channels is None:
-        return architecture
-    return architecture.with_input(height=height, width=width, channels=channels)
 
 
 def _command(settings: TrainSettings, *extra: str) -> str:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError
 
 from conveyor_trainer.errors import RecipeError, UnknownNameError
+from conveyor_trainer.nearest import nearest
+from conveyor_trainer.yaml_nodes import compose, plain
 
 Share = Annotated[float, Field(ge=0, lt=1)]
 Degrees = Annotated[float, Field(ge=0, le=180)]
@@ -74,12 +75,6 @@ class Recipe(BaseModel):
     precision: Literal["fp32", "bf16"] = "fp32"
     channels_last: bool = False  # the order of the numbers in memory: quicker for most convolutions
 
-    @model_validator(mode="after")
-    def _patience_needs_validation(self) -> Recipe:
-        if self.patience is not None and not self.held_out:
-            raise ValueError("patience needs images to validate on: set held_out above 0")
-        return self
-
 
 RECIPES: dict[str, Recipe] = {
     # As the textbooks do it.
@@ -125,10 +120,9 @@ def find_recipe(name_or_path: str) -> Recipe:
         return RECIPES[name_or_path]
     if name_or_path.endswith((".yaml", ".yml")):
         return _read_recipe(Path(name_or_path))
-    matches = get_close_matches(name_or_path, RECIPES, n=1, cutoff=0.4)
-    hint = f" (did you mean {matches[0]!r}?)" if matches else ""
     raise UnknownNameError(
-        f"there is no recipe named {name_or_path!r}{hint}; recipes are {', '.join(RECIPES)}, or give a .yaml file"
+        f"there is no recipe named {name_or_path!r}{nearest(name_or_path, RECIPES)}; "
+        f"recipes are {', '.join(RECIPES)}, or give a .yaml file"
     )
 
 
@@ -140,7 +134,8 @@ def changed_recipe(recipe: Recipe, changes: dict[str, object]) -> Recipe:
 def _read_recipe(path: Path) -> Recipe:
     """The settings in the file; `base` names the recipe that gives the others (default: article)."""
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        root = compose(path.read_text(encoding="utf-8"))
+        content = plain(root) if root else None
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise RecipeError(f"cannot read the recipe {path}: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict):
@@ -156,4 +151,7 @@ def _validated(content: dict[str, object], source: str) -> Recipe:
         problem = error.errors()[0]
         place = ".".join(str(part) for part in problem["loc"])
         message = problem["msg"].removeprefix("Value error, ")
+        if problem["type"] == "extra_forbidden":
+            known = (Augmentation if "augmentation" in problem["loc"][:-1] else Recipe).model_fields
+            message = f"there is no such setting{nearest(str(problem['loc'][-1]), known)}; there are {', '.join(known)}"
         raise RecipeError(f"{source}: {place + ': ' if place else ''}{message}") from error

@@ -40,12 +40,12 @@ class Statistics(_Record):
 
 
 class ClassReport(_Record):
-    """One class of the test split."""
+    """One class of the test split. The three figures are None where the split has no row of the class."""
 
     label: str
-    precision: float
-    recall: float
-    f1: float
+    precision: float | None
+    recall: float | None
+    f1: float | None
     count: int  # images of this class
 
 
@@ -64,6 +64,7 @@ class RunReport(_Record):
     confusion_matrix: tuple[tuple[int, ...], ...] = ()  # [true class][answered class]
     labels: tuple[str, ...]
     unreadable: int = 0  # files that were left out of the data
+    left_out: dict[str, int] = {}  # files of the data's folder that are no images of a class, by suffix
     epochs: int
     best_epoch: int  # counted from 1: whose weights were kept, by the validation split
     validation_accuracy: float | None  # None when nothing was held out

@@ -5,6 +5,8 @@ from __future__ import annotations
 from conveyor_trainer.report import RunReport
 from conveyor_trainer.run import Run
 
+_MOST_NAMED = 10  # classes
+
 
 def headline_figures(run: Run) -> list[tuple[str, str]]:
     """Name and value of what matters most."""
@@ -19,10 +21,23 @@ def headline_figures(run: Run) -> list[tuple[str, str]]:
 def per_class_table(report: RunReport) -> tuple[list[str], list[list[str]]]:
     """Heads and rows."""
     rows = [
-        [entry.label, f"{entry.count:,}", f"{entry.precision:.2%}", f"{entry.recall:.2%}", f"{entry.f1:.2%}"]
+        [entry.label, f"{entry.count:,}", *map(_share, (entry.precision, entry.recall, entry.f1))]
         for entry in report.per_class
     ]
     return ["class", "images", "precision", "recall", "F1"], rows
+
+
+def untested_classes(report: RunReport) -> str:
+    """The classes that the test split has no row of, in a sentence; empty where there are none."""
+    labels = [entry.label for entry in report.per_class if not entry.count]
+    if not labels:
+        return ""
+    more = ", ..." if len(labels) > _MOST_NAMED else ""
+    return f"classes without a test row, of which nothing is known: {', '.join(labels[:_MOST_NAMED])}{more}"
+
+
+def _share(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2%}"
 
 
 def _shares(report: RunReport) -> list[tuple[str, float | None]]:

@@ -36,6 +36,7 @@ def write_results(folder: Path, job: Job, position: Position) -> None:
         count=len(job.data.test),
         labels=job.data.labels,
         unreadable=job.data.unreadable,
+        left_out=dict(job.data.left_out),
         epochs=position.epoch,
         best_epoch=position.best_epoch,
         validation_accuracy=position.best.validation_accuracy if position.best else None,

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from conveyor_trainer.architecture_file import read_architecture
 from conveyor_trainer.config import RunConfig
-from conveyor_trainer.errors import RunError
+from conveyor_trainer.errors import RunError, TrainerError
 from conveyor_trainer.network import Network
 from conveyor_trainer.report import Digests, RunReport
 from conveyor_trainer.user_module import UserModule
@@ -39,8 +39,14 @@ def config_text(config: RunConfig) -> str:
 
 
 def report_text(report: RunReport) -> str:
-    """What report.json holds."""
-    return json.dumps(report.model_dump(mode="json"), indent=2) + "\n"
+    """What report.json holds. Raises TrainerError where a figure is no number, which JSON cannot say."""
+    try:
+        return json.dumps(report.model_dump(mode="json"), indent=2, allow_nan=False) + "\n"
+    except ValueError as error:
+        raise TrainerError(
+            "a figure of the test split is infinite or no number, so there is no report: the network answers with "
+            "values that are too large; train with a lower learning rate"
+        ) from error
 
 
 def read_config(folder: Path) -> RunConfig:

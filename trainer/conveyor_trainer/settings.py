@@ -6,9 +6,19 @@ import re
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, Field, NonNegativeInt, PositiveFloat, PositiveInt, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from conveyor_trainer.task import Task
+
+
+def _two_sizes(value: str | None) -> str | None:
+    if value is not None and not re.fullmatch(r"[1-9]\d*x[1-9]\d*", value):
+        raise ValueError("must read HxW, height and width in pixels, such as 224x224")
+    return value
+
+
+InputSize = Annotated[str | None, AfterValidator(_two_sizes)]
+Colour = Literal["grayscale", "rgb"]
 
 
 class TrainSettings(BaseModel):
@@ -43,8 +53,8 @@ class TrainSettings(BaseModel):
     imbalance: Literal["none", "weights", "sampler"] | None = Field(
         default=None, description="classes of unequal size: weigh rare ones more, or draw all alike; by the recipe"
     )
-    input_size: str | None = Field(default=None, description="HxW in pixels, in place of the architecture's own")
-    colour: Literal["grayscale", "rgb"] | None = Field(
+    input_size: InputSize = Field(default=None, description="HxW in pixels, in place of the architecture's own")
+    colour: Colour | None = Field(
         default=None, description="colour mode of the images, in place of the architecture's own"
     )
     module: str | None = Field(
@@ -69,13 +79,6 @@ class TrainSettings(BaseModel):
     export: Path | None = Field(default=None, description="afterwards, export into this model repository")
     name: str | None = Field(default=None, description="the model's name in the repository; by the architecture")
 
-    @field_validator("input_size")
-    @classmethod
-    def _two_sizes(cls, value: str | None) -> str | None:
-        if value is not None and not re.fullmatch(r"[1-9]\d*x[1-9]\d*", value):
-            raise ValueError("must read HxW, height and width in pixels, such as 224x224")
-        return value
-
     @model_validator(mode="after")
     def _one_network(self) -> Self:
         if (self.architecture is None) == (self.module is None):
@@ -84,20 +87,20 @@ class TrainSettings(BaseModel):
             raise ValueError("--module and --input CxHxW go together")
         if self.module is not None and (self.input_size or self.colour):
             raise ValueError("--input-size and --colour change an architecture's input; --module has --input CxHxW")
-        if self.module is None and self.task is not None:
-            raise ValueError("--task goes with --module; an architecture's last layer says its own")
         if self.input is not None and len(self.input.split("x")) == 3 and self.input.split("x")[0] not in ("1", "3"):
             raise ValueError(f"--input reads CxHxW with 1 or 3 channels, such as 3x224x224, not {self.input}")
         return self
 
     @model_validator(mode="after")
-    def _nothing_ignored(self) -> Self:
-        if self.data == "digits" and self.data_dir is not None:
-            raise ValueError("--data-dir has no use with digits, which come along with scikit-learn")
-        if self.skip_unreadable and self.data != "folder":
-            raise ValueError(f"--skip-unreadable is for the image files of --data folder; {self.data} has none")
+    def _nothing_without_effect(self) -> Self:
+        if self.module is None and self.task is not None:
+            raise ValueError(
+                "--task is for --module; an ARCHITECTURE says it itself: with a softmax at its end, classes"
+            )
         if self.freeze_epochs and self.init_from is None:
             raise ValueError("--freeze-epochs goes with --init-from: untrained layers are not worth keeping")
+        if self.resume and self.force:
+            raise ValueError("--resume goes on with the run that --force would replace: give one of them")
         return self
 
     @property
@@ -123,5 +126,9 @@ class SummarySettings(BaseModel):
         description="a ready-made architecture such as mnist_cnn, or the path of a .yaml file"
     )
     classes: PositiveInt | None = Field(default=None, description="what `units: classes` means; by the file")
+    input_size: InputSize = Field(default=None, description="HxW in pixels, in place of the architecture's own")
+    colour: Colour | None = Field(
+        default=None, description="colour mode of the images, in place of the architecture's own"
+    )
     formulas: bool = Field(default=False, description="show the formula behind each shape")
     json_: bool = Field(default=False, description="print JSON only")

@@ -14,6 +14,7 @@ from conveyor_trainer.architecture import Architecture, Shape
 from conveyor_trainer.effects import Effect, effect_of, projection_effect
 from conveyor_trainer.errors import ArchitectureError, LayerMisfit
 from conveyor_trainer.layers import Layer, LayerBase, Residual
+from conveyor_trainer.module_names import RESERVED_NAMES, module_names
 from conveyor_trainer.windows import Window
 
 
@@ -69,7 +70,7 @@ class _Walk:
     reach: ReceptiveField
     classes: int | None
     counts: Counter[str] = field(default_factory=Counter)
-    names: set[str] = field(default_factory=set)
+    names: dict[str, str] = field(default_factory=dict)  # of layers and of their modules: whose they are
 
 
 def plan(architecture: Architecture) -> tuple[Step, ...]:
@@ -91,21 +92,38 @@ def outputs(architecture: Architecture) -> int:
     return plan(architecture)[-1].output_shape[0]
 
 
+def norm_of_single_values(steps: tuple[Step, ...]) -> str | None:
+    """The first layer that normalises one value a row and channel: for that it must see more than one row at a time."""
+    for step in steps:
+        found = norm_of_single_values(step.children)
+        if found is None and prod(step.output_shape[1:]) == 1 and (step.type == "batch_norm" or step.projection):
+            found = step.name
+        if found is not None:
+            return found
+    return None
+
+
 def spell(shape: Shape) -> str:
     """A shape as prose says it: H x W x C, C x L, or N."""
     return " x ".join(str(size) for size in ((*shape[1:], shape[0]) if len(shape) == 3 else shape))
 
 
 def _step(layer: Layer, walk: _Walk, source: str) -> Step:
-    name = _name(layer, walk, source)
-    before, reach_before = walk.shape, walk.reach
+    name = _name(layer, walk)
     try:
-        if isinstance(layer, Residual):
-            return _residual_step(layer, name, walk, source)
-        effect = effect_of(layer, before, walk.classes)
+        step = (
+            _residual_step(layer, name, walk, source) if isinstance(layer, Residual) else _plain_step(layer, name, walk)
+        )
+        _claim_names(step, walk)
     except LayerMisfit as error:
         line = f" line {layer.line}" if layer.line else ""
         raise ArchitectureError(f"{source}{line}: {name}: {error}") from error
+    return step
+
+
+def _plain_step(layer: Layer, name: str, walk: _Walk) -> Step:
+    before, reach_before = walk.shape, walk.reach
+    effect = effect_of(layer, before, walk.classes)
     walk.shape = effect.output_shape
     walk.reach = reach_before.after(effect.windows)
     return Step(
@@ -143,14 +161,24 @@ def _residual_step(layer: Residual, name: str, walk: _Walk, source: str) -> Step
     )
 
 
-def _name(layer: Layer, walk: _Walk, source: str) -> str:
+def _name(layer: Layer, walk: _Walk) -> str:
     """The layer's own name, or its type and its number among its like: conv2d_1, conv2d_2."""
     walk.counts[layer.type] += 1
-    name = layer.name or f"{layer.type}_{walk.counts[layer.type]}"
-    if name in walk.names:
-        raise ArchitectureError(f"{source} line {layer.line}: two layers are named {name!r}")
-    walk.names.add(name)
-    return name
+    return layer.name or f"{layer.type}_{walk.counts[layer.type]}"
+
+
+def _claim_names(step: Step, walk: _Walk) -> None:
+    """Raises LayerMisfit where a name of the layer, or of a module that it becomes, is another's."""
+    for name in dict.fromkeys((step.name, *module_names(step.layer, step.name, step.effect))):
+        if name in RESERVED_NAMES:
+            raise LayerMisfit(f"PyTorch keeps the name {name!r} for itself: choose another")
+        if name in walk.names:
+            raise LayerMisfit(
+                f"two layers are named {name!r}"
+                if name == step.name == walk.names[name]
+                else f"it needs the name {name!r}, which the layer {walk.names[name]} has or needs: rename one of them"
+            )
+        walk.names[name] = step.name
 
 
 def _dropped(name: str, windows: tuple[Window, ...]) -> tuple[str, ...]:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from math import isfinite
+from pathlib import Path
 
 import torch
 from accelerate import Accelerator
 from torch import Tensor
 
 from conveyor_trainer.checkpoint import Position
-from conveyor_trainer.errors import TrainerError
+from conveyor_trainer.divergence import check_loss
 
 _STEPS_BETWEEN_READS = 20
 
@@ -18,9 +18,10 @@ _STEPS_BETWEEN_READS = 20
 class Tally:
     """Adds each step's figures to the position, over all processes."""
 
-    def __init__(self, position: Position, accelerator: Accelerator) -> None:
+    def __init__(self, position: Position, accelerator: Accelerator, checkpoints: Path) -> None:
         self._position = position
         self._accelerator = accelerator
+        self._checkpoints = checkpoints
         self._unread: list[Tensor] = []  # one (loss times rows, right answers, rows) a step
         self._clock = time.perf_counter()
 
@@ -43,11 +44,7 @@ class Tally:
             first = position.step - len(self._unread) + 1
             self._unread.clear()
             for step, (loss, correct, rows) in enumerate(summed.tolist(), start=first):
-                if not isfinite(loss):
-                    raise TrainerError(
-                        f"the loss became {loss} in epoch {position.epoch + 1} at step {step}: the last good "
-                        "checkpoint is kept; try a lower learning rate or gradient_clip in the recipe"
-                    )
+                check_loss(loss, "loss", position, step, self._checkpoints)
                 position.loss_sum += loss
                 position.correct += int(correct)
                 position.images += int(rows)

@@ -1,6 +1,5 @@
 """`conveyor report`: a run's figures, and one HTML page with its pictures."""
 
-import json
 import sys
 from typing import TYPE_CHECKING
 
@@ -20,7 +19,9 @@ def run(settings: ReportSettings) -> None:
 
     finished = load_run(settings.run)
     if settings.json_:
-        sys.stdout.write(json.dumps(finished.report.model_dump(mode="json"), indent=2) + "\n")
+        from conveyor_trainer.run_files import report_text
+
+        sys.stdout.write(report_text(finished.report))
         return
     from conveyor_trainer.page import write_page
     from conveyor_trainer.pictures import draw_pictures

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 SUMMARY = "train a network and leave a run behind"
 EXAMPLE = "conveyor train mnist_cnn --data digits --run runs/digits"
 Settings = TrainSettings
+_MOST_KINDS = 5  # of files that are named
 
 
 def run(settings: TrainSettings) -> None:
@@ -43,12 +44,17 @@ def _tell(line: str) -> None:
 
 def _print_results(finished: "Run") -> None:
     from conveyor_trainer.input_format import SignalFormat
+    from conveyor_trainer.report_figures import untested_classes
 
     report = finished.report
     rows = "signals" if isinstance(finished.input_format, SignalFormat) else "images"
     held_out = f", {report.validation_accuracy:.2%} on validation" if report.validation_accuracy is not None else ""
     if report.unreadable:
         sys.stdout.write(f"{report.unreadable} unreadable files were left out\n")
+    if report.left_out:
+        sys.stdout.write(f"{_left_out(report)}\n")
+    if untested := untested_classes(report):
+        sys.stdout.write(f"{untested}\n")
     sys.stdout.write(
         f"{finished.architecture.name} on {finished.config.data}: {_figures(report, rows)} "
         f"(epoch {report.best_epoch} of {report.epochs} kept{held_out})\n"
@@ -61,3 +67,12 @@ def _figures(report: "RunReport", rows: str) -> str:
     if report.accuracy is not None:
         return f"{report.accuracy:.2%} of {report.count:,} test {rows} right"
     return f"mean absolute error {report.mae:.4g}, R2 {report.r2:.4f} over {report.count:,} test {rows}"
+
+
+def _left_out(report: "RunReport") -> str:
+    kinds = [f"{suffix} {count}" for suffix, count in report.left_out.items()]
+    more = ", ..." if len(kinds) > _MOST_KINDS else ""
+    return (
+        f"{sum(report.left_out.values())} files of the data's folder were left out, being no images of a class: "
+        f"{', '.join(kinds[:_MOST_KINDS])}{more}"
+    )

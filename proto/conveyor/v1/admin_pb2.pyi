@@ -101,7 +101,9 @@ class TrafficLimits(google.protobuf.message.Message):
     min_agreement: builtins.float
     """Share of rows, 0 to 1, for which the version on trial must say the same as the stable one."""
     max_error_share: builtins.float
-    """How far the share of rows whose run fails, 0 to 1, may lie above the stable version's."""
+    """How far the share of rows whose run fails, or of a canary's requests that are refused, late or given up, 0 to 1,
+    may lie above the stable version's.
+    """
     max_latency_ratio: builtins.float
     """The time of the runs on trial over that of the stable version for the same rows."""
     def __init__(

@@ -6,10 +6,11 @@ import asyncio
 import math
 import os
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from conveyor_server.calls import CallContext, Guard, Method, MethodTable, Pace
+from conveyor_server.calls import CallContext, Method, MethodTable, Pace
 from conveyor_server.doors.file_watch import FileWatch
 from conveyor_server.doors.rate import RateLimiter, network_of
 from conveyor_server.doors.tokens import Digest, Tokens, digest_in
@@ -47,7 +48,11 @@ class Doors:
 
     def guard_all(self, methods: MethodTable) -> MethodTable:
         """The methods, each behind its door; one that everybody may enter as often as they like has none."""
-        return {path: self._guarded(method) for path, method in methods.items()}
+        return {path: self._guarded(method, self.admit) for path, method in methods.items()}
+
+    def guard_counted(self, methods: MethodTable) -> MethodTable:
+        """As `guard_all`, for calls that were admitted before they were read: their rate is not counted again."""
+        return {path: self._guarded(method, self._enter) for path, method in methods.items()}
 
     def is_open(self, group: Group) -> bool:
         """Whether everybody may enter, at any rate."""
@@ -71,31 +76,22 @@ class Doors:
 
     def check_admin(self, context: CallContext) -> None:
         """For a part of a method that only an administrator may have. Raises ServingError."""
-        self.check(Group.ADMIN, context)
+        self._enter(Group.ADMIN, context)
 
-    def check(self, group: Group, context: CallContext) -> None:
-        """Whether a caller may enter, before there is a call that the rate could count. Raises ServingError."""
+    def _enter(self, group: Group, context: CallContext) -> None:
+        """As `admit`, of a call that was counted already."""
         if group is not Group.HEALTH:
             digest, opened = self._token_of(context)
-            try:
-                self._check(group, opened, context.certificate_name, has_token=digest is not None)
-            except ServingError:
-                # This attempt is all there is of the call, so it counts: tokens cannot be tried out faster this way.
-                self._paced(context, digest, opened)
-                raise
+            self._check(group, opened, context.certificate_name, has_token=digest is not None)
 
     def _token_of(self, context: CallContext) -> tuple[Digest | None, frozenset[Group]]:
         """What the caller sends, and what it opens."""
         digest = digest_in(context.metadata) if self.tokens.closed else None
         return digest, self.tokens.opened_by(digest) if digest else frozenset()
 
-    def _guarded(self, method: Method) -> Method:
-        if self.is_open(method.group):
-            return method
-        return replace(method, guard=self._guard(method.group))
-
-    def _guard(self, group: Group) -> Guard:
-        return lambda context: self.admit(group, context)
+    def _guarded(self, method: Method, enter: Callable[[Group, CallContext], Pace | None]) -> Method:
+        group = method.group
+        return method if self.is_open(group) else replace(method, guard=lambda context: enter(group, context))
 
     def _check(self, group: Group, opened: frozenset[Group], certificate: str | None, *, has_token: bool) -> None:
         if group in opened or self._needs_nothing(group, certificate):

@@ -14,6 +14,7 @@ from conveyor_server.observation import Observation
 # Of a model with more, only the distances are shown.
 MOST_LABELS: Final = 100
 
+_NOT_FINITE: Final = "Rows that were left out, as a value of theirs or of their answer's is no finite number."
 _WINDOW_ROWS: Final = "Rows that the gauges of drift rest on, the older ones counting less."
 _MEAN_SHIFT: Final = "How far the input's mean lies from the training's, in standard deviations of the training."
 _DEVIATION_RATIO: Final = "The input's standard deviation over the training's."
@@ -29,17 +30,19 @@ class DriftCounts:
 
     def families(self) -> Iterable[Family]:
         """Of every model whose file says what it was trained on."""
-        predictions, rows = [], []
+        predictions, rows, not_finite = [], [], []
         for observer in self._observation:
             monitor, model = observer.drift, observer.model
             if monitor is None:
                 continue
             labels = {"model": model.name, "version": model.version_text}
             rows.append(Sample(labels=labels, value=monitor.rows_seen))
+            not_finite.append(Sample(labels=labels, value=monitor.not_finite))
             if len(model.labels) <= MOST_LABELS:
                 for label, count in zip(model.labels, monitor.predictions.tolist(), strict=True):
                     predictions.append(Sample(labels={**labels, "label": label}, value=count))
         yield counter("conveyor_drift_rows_total", "Served rows that were looked at.", rows)
+        yield counter("conveyor_drift_not_finite_rows_total", _NOT_FINITE, not_finite)
         text = f"Of the rows looked at, those with this label; of models with up to {MOST_LABELS} labels."
         yield counter("conveyor_predictions_total", text, predictions)
 

@@ -16,6 +16,7 @@ import numpy as np
 from conveyor.v1 import model_pb2
 from conveyor_server.batch import Batch, Rows
 from conveyor_server.drift.sums import CONFIDENCE_BINS, DriftSums, no_sums
+from conveyor_server.finite import are_finite
 from conveyor_server.model import Model
 
 # Share of one CPU.
@@ -35,6 +36,8 @@ class DriftMonitor:
         assert contract is not None
         self.trained = contract.training_statistics
         self.rows_seen = 0
+        # Rows left out of all sums, as one of their values, or of their answer's, is no finite number.
+        self.not_finite = 0
         # Of the rows that were looked at, by label.
         self.predictions = np.zeros(len(model.labels), np.int64)
         self._window = window
@@ -56,12 +59,24 @@ class DriftMonitor:
         began = self._clock()
         if began < self._next_look:
             return
+        try:
+            self._take(batch, output, began)
+        finally:
+            ended = self._clock()
+            self._next_look = ended + (ended - began) / BUDGET
+
+    def _take(self, batch: Batch, output: Rows, now: float) -> None:
         rows = _first_rows(batch, self._most_rows)
-        self._sums = self.sums(began).plus(self._of(rows, output[: len(rows)]))
-        self._changed_at = began
-        self.rows_seen += len(rows)
-        ended = self._clock()
-        self._next_look = ended + (ended - began) / BUDGET
+        output = output[: len(rows)]
+        finite = are_finite(rows) & are_finite(output)
+        if not finite.all():
+            # One such value would stay in the sums for ever.
+            self.not_finite += len(rows) - int(finite.sum())
+            rows, output = rows[finite], output[finite]
+        if len(rows):
+            self._sums = self.sums(now).plus(self._of(rows, output))
+            self._changed_at = now
+            self.rows_seen += len(rows)
 
     def sums(self, now: float | None = None) -> DriftSums:
         """The sums as they weigh now."""

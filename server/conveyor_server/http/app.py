@@ -9,6 +9,7 @@ from conveyor_server.http.console.routes import console_routes
 from conveyor_server.http.failures import Failures, on_http_error
 from conveyor_server.http.health_routes import health_routes
 from conveyor_server.http.metrics_routes import metrics_routes
+from conveyor_server.http.own_host import OwnHost
 from conveyor_server.http.request_ids import RequestIds
 from conveyor_server.http.rest.routes import rest_routes
 from conveyor_server.http.services import HttpServices
@@ -24,6 +25,6 @@ def make_app(services: HttpServices) -> Starlette:
     ]
     return Starlette(
         routes=routes,
-        middleware=[Middleware(RequestIds), Middleware(Failures)],
+        middleware=[Middleware(RequestIds), Middleware(Failures), Middleware(OwnHost, services=services)],
         exception_handlers={404: on_http_error, 405: on_http_error},
     )

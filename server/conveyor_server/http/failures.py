@@ -8,6 +8,7 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from conveyor_server.calls import known_error
+from conveyor_server.shortening import shortened
 
 _WORDS = {404: "there is nothing at {path}", 405: "{path} does not take {method}"}
 
@@ -20,7 +21,7 @@ def failure(status: int, sentence: str, **headers: str) -> JSONResponse:
 async def on_http_error(request: Request, error: Exception) -> JSONResponse:
     """What the router answers for a path or a method that nobody has."""
     assert isinstance(error, HTTPException)
-    words = _WORDS[error.status_code].format(path=request.url.path, method=request.method)
+    words = _WORDS[error.status_code].format(path=shortened(request.url.path), method=shortened(request.method))
     return failure(error.status_code, words, **(error.headers or {}))
 
 

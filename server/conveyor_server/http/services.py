@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class HttpServices:
     """The parts of one server. A route that does a model's work goes through `methods`, as a gRPC call does."""
 
-    # As the engine has it: what concerns every worker goes to every worker.
+    # As the engine has them, but for callers who were admitted before their request was read.
     methods: MethodTable
     repository: Repository
     health: Health

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import ssl
+from collections.abc import Callable
 from typing import Any, Final
 
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -25,21 +26,34 @@ class HttpCertificates:
         """Raises StartError for files that cannot be used."""
         self._files = files
         self._current = server_context(files)
-        # The listener's own; each handshake moves on to the newest one.
-        self._first = self._current
-        self._first.sni_callback = self._take_newest
+        self._listeners = _Newest(lambda: self._current)
         self.watch = FileWatch("certificate of the HTTP port", files.paths, self._reload)
 
     def for_listener(self, *_: object) -> ssl.SSLContext:
         """What a listener is made with, as uvicorn asks for it."""
-        return self._first
-
-    def _take_newest(self, connection: ssl.SSLObject, name: str | None, context: ssl.SSLContext) -> None:
-        if self._current is not context:
-            connection.context = self._current
+        return self._listeners
 
     def _reload(self) -> None:
         self._current = server_context(self._files)
+
+
+class _Newest(ssl.SSLContext):
+    """Stands for the newest context, in which each connection begins.
+
+    To move a connection on in its handshake would be too late: a session that is taken up again belongs to the context
+    in which its connection began, and nobody looks at its caller's certificate again.
+    """
+
+    _newest: Callable[[], ssl.SSLContext]
+
+    def __new__(cls, newest: Callable[[], ssl.SSLContext]) -> _Newest:
+        made = super().__new__(cls, ssl.PROTOCOL_TLS_SERVER)
+        made._newest = newest
+        return made
+
+    def wrap_bio(self, *arguments: Any, **options: Any) -> ssl.SSLObject:
+        """What asyncio's loops begin a connection with."""
+        return self._newest().wrap_bio(*arguments, **options)
 
 
 class NamingProtocol(H11Protocol):

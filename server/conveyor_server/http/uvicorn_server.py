@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from functools import partial
 from typing import Final
 
 import uvicorn
 
 from conveyor_server.engines import HttpApplication
-from conveyor_server.http.tls import HttpCertificates, NamingProtocol
+from conveyor_server.http.patience import PatientProtocol
+from conveyor_server.http.tls import HttpCertificates
 from conveyor_server.listening import Listening
 
 # Seconds that an idle connection is kept for the caller's next request.
@@ -25,7 +27,11 @@ class UvicornServer:
         self._watching: asyncio.Task[None] | None = None
         config = uvicorn.Config(
             application,
-            http=NamingProtocol,
+            http=partial(  # type: ignore[arg-type]  # all that is done with it is to make a protocol
+                PatientProtocol,
+                max_connections=listening.max_connections,
+                max_read_seconds=listening.max_read_seconds,
+            ),
             ws="none",
             lifespan="off",
             # Our own log says what there is to say.
@@ -39,7 +45,6 @@ class UvicornServer:
             date_header=False,
             backlog=backlog,
             timeout_keep_alive=KEEP_ALIVE,
-            limit_concurrency=listening.max_connections,
             ssl_context_factory=None if self._certificates is None else self._certificates.for_listener,
         )
         config.load()

@@ -23,6 +23,7 @@ from __future__ import annotations
 from typing import Final
 
 from conveyor_server.errors import ErrorKind, ServingError
+from conveyor_server.shortening import shortened
 from conveyor_server.statuses import Code, CodeTable
 
 INFERENCE_CODES: Final[CodeTable] = {
@@ -55,5 +56,5 @@ def in_protocol_words(error: ServingError, request_id: str) -> ServingError:
     """The error of an inference request as this wire's clients know it."""
     message = _SENTENCES.get(error.kind, str(error))
     if error.kind in _WITH_REQUEST_ID:
-        message = f"[request id: {request_id or '<id_unknown>'}] {message}"
+        message = f"[request id: {shortened(request_id) or '<id_unknown>'}] {message}"
     return ServingError(error.kind, message, retry_after_ms=error.retry_after_ms)

@@ -12,6 +12,7 @@ from conveyor_server.batch import Rows
 from conveyor_server.datatypes import BYTES, Datatype
 from conveyor_server.errors import ErrorKind, ServingError
 from conveyor_server.inference import inference_pb2 as pb
+from conveyor_server.shortening import first_of
 
 # The field of InferTensorContents for each datatype. FP16 has none: it is raw only.
 TYPED_FIELDS: Final = {
@@ -36,11 +37,16 @@ _LENGTH_BYTES: Final = 4
 def array_of_raw(name: str, raw: bytes | memoryview, datatype: Datatype, shape: Sequence[int]) -> Rows:
     """Raw contents as an array of the shape; a view of the bytes, except for BYTES. Raises ServingError."""
     if datatype is BYTES:
-        return _objects(elements_of_raw(name, raw, math.prod(shape)), shape)
+        return _objects(name, elements_of_raw(name, raw, math.prod(shape)), shape)
+    check_byte_size(name, len(raw), datatype, shape)
+    return _shaped(name, np.frombuffer(raw, datatype.dtype), shape)
+
+
+def check_byte_size(name: str, byte_size: int, datatype: Datatype, shape: Sequence[int]) -> None:
+    """For every datatype but BYTES. Raises ServingError unless the shape has just so many bytes."""
     expected = math.prod(shape) * datatype.dtype.itemsize
-    if len(raw) != expected:
-        raise _invalid(f"unexpected total byte size {len(raw)} for input '{name}', expecting {expected}")
-    return np.frombuffer(raw, datatype.dtype).reshape(shape)
+    if byte_size != expected:
+        raise _invalid(f"unexpected total byte size {byte_size} for input '{name}', expecting {expected}")
 
 
 def array_of_typed(name: str, contents: pb.InferTensorContents, datatype: Datatype, shape: Sequence[int]) -> Rows:
@@ -56,9 +62,9 @@ def array_of_typed(name: str, contents: pb.InferTensorContents, datatype: Dataty
     if len(values) != expected:
         raise _invalid(f"unexpected number of elements {len(values)} for input '{name}', expecting {expected}")
     if datatype is BYTES:
-        return _objects(values, shape)
+        return _objects(name, values, shape)
     array = np.array(values, _FIELD_DTYPES.get(field, datatype.dtype))
-    return array.astype(datatype.dtype, copy=False).reshape(shape)
+    return _shaped(name, array.astype(datatype.dtype, copy=False), shape)
 
 
 def elements_of_raw(name: str, raw: bytes | memoryview, count: int) -> list[bytes]:
@@ -96,10 +102,18 @@ def raw_of_elements(elements: Iterable[bytes | str]) -> bytes:
     return b"".join(parts)
 
 
-def _objects(elements: Sequence[bytes], shape: Sequence[int]) -> Rows:
+def _objects(name: str, elements: Sequence[bytes], shape: Sequence[int]) -> Rows:
     array = np.empty(len(elements), BYTES.dtype)
     array[:] = elements
-    return array.reshape(shape)
+    return _shaped(name, array, shape)
+
+
+def _shaped(name: str, array: Rows, shape: Sequence[int]) -> Rows:
+    try:
+        return array.reshape(shape)
+    except ValueError as error:
+        # Without elements the other axes may be of any length, and NumPy has its limits.
+        raise _invalid(f"input '{name}' has the shape [{first_of(shape)}], which is too large for any array") from error
 
 
 def _invalid(message: str) -> ServingError:

@@ -7,12 +7,13 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from conveyor_server.batch import Rows
-from conveyor_server.datatypes import BYTES
+from conveyor_server.datatypes import BYTES, MAX_AXES, Datatype
 from conveyor_server.errors import ErrorKind, ServingError
 from conveyor_server.inference import inference_pb2 as pb
-from conveyor_server.inference.contents import array_of_raw, array_of_typed, elements_of_raw
-from conveyor_server.inference.shared_memory import SharedMemory, placement_of
+from conveyor_server.inference.contents import array_of_raw, array_of_typed, check_byte_size, elements_of_raw
+from conveyor_server.inference.shared_memory import Placement, SharedMemory, placement_of
 from conveyor_server.model import Model
+from conveyor_server.shortening import first_of, shortened
 from conveyor_server.signature import TensorSignature, pack
 
 Input = pb.ModelInferRequest.InferInputTensor
@@ -35,7 +36,7 @@ def read_inputs(request: pb.ModelInferRequest, model: Model, memory: SharedMemor
     arrays = {}
     for tensor in request.inputs:
         expected = next(known for known in signature.inputs if known.name == tensor.name)
-        shape = tuple(tensor.shape)
+        shape = _shape_of(tensor)
         _check_tensor(tensor, shape, expected, model)
         arrays[tensor.name] = _array_of(tensor, shape, expected, raws, memory)
     _check_all_used(raws, model)
@@ -51,12 +52,20 @@ def _array_of(
 ) -> Rows:
     datatype = expected.datatype
     if tensor.parameters and (placement := placement_of(tensor.parameters)):
-        array = array_of_raw(tensor.name, memory.read(placement), datatype, shape)
+        array = array_of_raw(tensor.name, _placed(tensor.name, placement, datatype, shape, memory), datatype, shape)
     elif tensor.HasField("contents"):
         array = array_of_typed(tensor.name, tensor.contents, datatype, shape)
     else:
         array = array_of_raw(tensor.name, _next_raw(tensor, raws), datatype, shape)
     return _texts(tensor.name, array) if datatype is BYTES else array
+
+
+def _placed(name: str, placement: Placement, datatype: Datatype, shape: tuple[int, ...], memory: SharedMemory) -> bytes:
+    """The bytes in shared memory, read only once their number is right."""
+    if datatype is BYTES:
+        return memory.read_elements(placement)
+    check_byte_size(name, placement.byte_size, datatype, shape)
+    return memory.read(placement)
 
 
 def _texts(name: str, array: Rows) -> Rows:
@@ -80,13 +89,13 @@ def _next_raw(tensor: Input, raws: Iterator[bytes]) -> bytes:
 
 def _encoded_images(tensor: Input, model: Model, raws: Iterator[bytes], memory: SharedMemory) -> list[bytes]:
     """The image files of a BYTES input, one a row."""
-    shape = tuple(tensor.shape)
+    shape = _shape_of(tensor)
     limit = model.signature.max_batch_size
     if shape[1:] not in ((), (1,)) or not shape or not 0 < shape[0] <= limit:
         expected = f"[n] or [n,1] with n from 1 to {limit}, for encoded images"
         raise _wrong_shape(tensor, shape, expected, model)
     if tensor.parameters and (placement := placement_of(tensor.parameters)):
-        return elements_of_raw(tensor.name, memory.read(placement), shape[0])
+        return elements_of_raw(tensor.name, memory.read_elements(placement), shape[0])
     if tensor.HasField("contents"):
         return list(array_of_typed(tensor.name, tensor.contents, BYTES, shape).ravel())
     return elements_of_raw(tensor.name, _next_raw(tensor, raws), shape[0])
@@ -108,16 +117,19 @@ def _check_names(request: pb.ModelInferRequest, model: Model) -> None:
         return
     for name in given:
         if name not in expected:
-            raise _invalid(f"unexpected inference input '{name}' for model '{{}}'", model)
+            raise _invalid(f"unexpected inference input '{shortened(name)}' for model '{{}}'", model)
     if sorted(given) != sorted(expected):
         raise _invalid(
-            f"expected {len(expected)} inputs {expected} but got {len(given)} {given} for model '{{}}'", model
+            f"expected {len(expected)} inputs {expected} but got {len(given)} [{first_of(given)}] for model '{{}}'",
+            model,
         )
 
 
 def _check_tensor(tensor: Input, shape: tuple[int, ...], expected: TensorSignature, model: Model) -> None:
     if tensor.datatype != expected.datatype.name:
-        message = f"inference input '{tensor.name}' data-type is '{tensor.datatype}', but model '{{}}' expects"
+        message = (
+            f"inference input '{tensor.name}' data-type is '{shortened(tensor.datatype)}', but model '{{}}' expects"
+        )
         raise _invalid(f"{message} '{expected.datatype.name}'", model)
     signature = model.signature
     if signature.max_batch_size:
@@ -148,8 +160,13 @@ def _wrong_shape(tensor: Input, shape: tuple[int, ...], expected: str, model: Mo
     return _invalid(f"{start} Expected {expected}, got {_text(shape)}", model)
 
 
+def _shape_of(tensor: Input) -> tuple[int, ...]:
+    """Of a shape that no model can have only so much as shows that: each axis would become an object of its own."""
+    return tuple(tensor.shape[: MAX_AXES + 1])
+
+
 def _text(shape: Sequence[int]) -> str:
-    return f"[{','.join(map(str, shape))}]"
+    return f"[{first_of(shape)}]"
 
 
 def _invalid(message: str, model: Model) -> ServingError:

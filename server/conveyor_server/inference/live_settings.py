@@ -8,6 +8,7 @@ from typing import Final
 
 from conveyor_server.errors import ErrorKind, ServingError
 from conveyor_server.inference import inference_pb2 as pb
+from conveyor_server.shortening import shortened
 
 _LOGGER: Final = "conveyor_server"
 _LEVELS: Final = {"log_error": logging.ERROR, "log_warning": logging.WARNING, "log_info": logging.INFO}
@@ -69,5 +70,6 @@ def _log_value(name: str, setting: LogSetting) -> int:
         raise ServingError(ErrorKind.UNSUPPORTED, message)
     known = ", ".join([*_LEVELS, "log_verbose_level", *_FIXED_LOG_SETTINGS])
     raise ServingError(
-        ErrorKind.INVALID_ARGUMENT, f"log setting '{name}' is unknown or of the wrong type; there are {known}"
+        ErrorKind.INVALID_ARGUMENT,
+        f"log setting '{shortened(name)}' is unknown or of the wrong type; there are {known}",
     )

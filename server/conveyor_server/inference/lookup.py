@@ -6,6 +6,7 @@ from conveyor_server.entry import Entry
 from conveyor_server.errors import ErrorKind, ServingError
 from conveyor_server.model import Model
 from conveyor_server.repository import Repository
+from conveyor_server.shortening import shortened
 
 
 def find_model(repository: Repository, name: str, version: str) -> Model:
@@ -30,9 +31,9 @@ def is_known(repository: Repository, name: str) -> bool:
 
 
 def _in_protocol_words(error: ServingError, repository: Repository, name: str, version: str) -> ServingError:
-    subject = f"Request for unknown model: '{name}'"
+    subject = f"Request for unknown model: '{shortened(name)}'"
     if error.kind is ErrorKind.INVALID_ARGUMENT:
-        message = f"failed to get model version from specified version string '{version}' for model '{name}'"
+        message = f"failed to get model version from specified version string '{shortened(version)}' for model '{name}'"
         return ServingError(error.kind, f"{message}: it is not a positive whole number")
     if not repository.is_known:
         return error

@@ -15,6 +15,7 @@ from conveyor_server.inference.contents import raw_of_array, raw_of_elements
 from conveyor_server.inference.parameters import whole_number
 from conveyor_server.inference.shared_memory import Placement, SharedMemory, placement_of
 from conveyor_server.model import Model
+from conveyor_server.shortening import shortened
 from conveyor_server.signature import TensorSignature, unpack
 
 
@@ -34,6 +35,9 @@ def read_wanted(request: pb.ModelInferRequest, model: Model) -> list[WantedOutpu
     tensors = model.signature.outputs
     if not request.outputs:
         return [WantedOutput(tensor=tensor) for tensor in tensors]
+    if len(request.outputs) > len(tensors):
+        # The answer would hold the same values again and again.
+        raise _invalid(f"{len(request.outputs)} outputs are asked for, but model '{model.name}' has {len(tensors)}")
     return [_wanted(output, model) for output in request.outputs]
 
 
@@ -64,7 +68,7 @@ def write_answer(
 def _wanted(output: pb.ModelInferRequest.InferRequestedOutputTensor, model: Model) -> WantedOutput:
     tensor = next((known for known in model.signature.outputs if known.name == output.name), None)
     if tensor is None:
-        raise _invalid(f"unexpected inference output '{output.name}' for model '{model.name}'")
+        raise _invalid(f"unexpected inference output '{shortened(output.name)}' for model '{model.name}'")
     if not output.parameters:
         return WantedOutput(tensor=tensor)
     placement = placement_of(output.parameters)

@@ -8,6 +8,7 @@ from typing import Final
 
 from conveyor_server.errors import ErrorKind, ServingError
 from conveyor_server.inference import inference_pb2 as pb
+from conveyor_server.shortening import shortened
 
 FINAL_RESPONSE: Final = "triton_final_response"
 
@@ -62,7 +63,7 @@ def _check_served(name: str, parameter: pb.InferParameter) -> None:
         message = f"parameter '{name}': sequences of requests that share state are not served; send each by itself"
         raise ServingError(ErrorKind.UNSUPPORTED, message)
     if name.startswith(_RESERVED_PREFIX) and name != _MARK_FINAL:
-        raise _invalid(f"parameter '{name}': names that start with '{_RESERVED_PREFIX}' are reserved")
+        raise _invalid(f"parameter '{shortened(name)}': names that start with '{_RESERVED_PREFIX}' are reserved")
 
 
 def _is_given(parameter: pb.InferParameter) -> bool:

@@ -10,6 +10,7 @@ from conveyor_server.errors import ErrorKind, ServingError
 from conveyor_server.inference import inference_pb2 as pb
 from conveyor_server.model_control import ModelControl
 from conveyor_server.repository import Repository
+from conveyor_server.shortening import shortened
 
 _CONFIG: Final = "config"
 
@@ -42,7 +43,9 @@ class RepositoryHandlers:
         config = ""
         for name, parameter in request.parameters.items():
             if name != _CONFIG:
-                message = f"load parameter '{name}' is not served; models come from the repository's own files"
+                message = (
+                    f"load parameter '{shortened(name)}' is not served; models come from the repository's own files"
+                )
                 raise ServingError(ErrorKind.UNSUPPORTED, message)
             config = parameter.string_param
             if not config:

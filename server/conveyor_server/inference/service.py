@@ -24,6 +24,7 @@ from conveyor_server.inference.repository_control import RepositoryHandlers
 from conveyor_server.inference.shared_memory import SharedMemory
 from conveyor_server.inference.trace_settings import TraceSettings
 from conveyor_server.repository import Repository
+from conveyor_server.shortening import shortened
 
 SERVER_NAME: Final = "conveyor"
 DISTRIBUTION: Final = "conveyor"
@@ -200,4 +201,4 @@ def _unary(handler: UnaryHandler, request_type: type[Message], group: Group = Gr
 
 
 def _not_available(name: str) -> ServingError:
-    return ServingError(ErrorKind.INVALID_ARGUMENT, f"requested model '{name}' is not available")
+    return ServingError(ErrorKind.INVALID_ARGUMENT, f"requested model '{shortened(name)}' is not available")

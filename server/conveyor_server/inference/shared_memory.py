@@ -18,9 +18,13 @@ from typing import Final
 from conveyor_server.errors import ErrorKind, ServingError
 from conveyor_server.inference import inference_pb2 as pb
 from conveyor_server.inference.parameters import whole_number
+from conveyor_server.shortening import shortened
 
 # Where Linux keeps what shm_open opens.
 OBJECTS: Final = Path("/dev/shm")  # noqa: S108 -- not a place for temporary files here
+
+# Of a tensor whose elements say their lengths themselves, so that nothing else tells how large it may be.
+MAX_ELEMENTS_BYTES: Final = 64 * 1024 * 1024
 
 _KEY: Final = re.compile(r"/?(?!\.{1,2}$)[^/\0]+")
 
@@ -48,8 +52,9 @@ class Region:
 class SharedMemory:
     """The registered regions, by name."""
 
-    def __init__(self, objects: Path = OBJECTS) -> None:
+    def __init__(self, objects: Path = OBJECTS, max_elements_bytes: int = MAX_ELEMENTS_BYTES) -> None:
         self._objects = objects
+        self._max_elements_bytes = max_elements_bytes
         self._regions: dict[str, Region] = {}
 
     def register(self, name: str, key: str, offset: int, byte_size: int) -> None:
@@ -57,11 +62,12 @@ class SharedMemory:
         if not name or not byte_size:
             raise _invalid("a shared memory region needs a name and a size of at least 1 byte")
         if name in self._regions:
-            raise ServingError(ErrorKind.ALREADY_EXISTS, f"shared memory region '{name}' already in manager")
+            raise ServingError(ErrorKind.ALREADY_EXISTS, f"shared memory region '{shortened(name)}' already in manager")
         file = self._open(key)
         if (size := os.fstat(file.fileno()).st_size) < offset + byte_size:
             file.close()
-            raise _invalid(f"shared memory '{key}' has {size} bytes; region '{name}' needs {offset + byte_size}")
+            what = f"region '{shortened(name)}' needs {offset + byte_size}"
+            raise _invalid(f"shared memory '{shortened(key)}' has {size} bytes; {what}")
         self._regions[name] = Region(name=name, key=key, offset=offset, byte_size=byte_size, file=file)
 
     def unregister(self, name: str) -> None:
@@ -79,49 +85,58 @@ class SharedMemory:
         region = self._find_around(placement)
         data = os.pread(region.file.fileno(), placement.byte_size, region.offset + placement.offset)
         if len(data) != placement.byte_size:
-            raise _invalid(f"shared memory region '{region.name}' is shorter than when it was registered")
+            raise _invalid(f"shared memory region '{shortened(region.name)}' is shorter than when it was registered")
         return data
+
+    def read_elements(self, placement: Placement) -> bytes:
+        """As `read`, of a BYTES tensor; it may be as large as a message. Raises ServingError."""
+        if placement.byte_size > self._max_elements_bytes:
+            raise _invalid(
+                f"{placement.byte_size} bytes of shared memory for BYTES are over the limit of "
+                f"{self._max_elements_bytes}, that of a message"
+            )
+        return self.read(placement)
 
     def write(self, placement: Placement, data: bytes) -> None:
         """Puts bytes at the place. Raises ServingError when they do not fit, or the region is gone."""
         region = self._find_around(placement)
         if len(data) > placement.byte_size:
             raise _invalid(
-                f"shared memory region '{region.name}': the output has {len(data)} bytes, over the "
+                f"shared memory region '{shortened(region.name)}': the output has {len(data)} bytes, over the "
                 f"{placement.byte_size} that were set aside for it"
             )
         start, descriptor = region.offset + placement.offset, region.file.fileno()
         # Writing past the end would enlarge the caller's object.
         if os.fstat(descriptor).st_size < start + len(data):
-            raise _invalid(f"shared memory region '{region.name}' is shorter than when it was registered")
+            raise _invalid(f"shared memory region '{shortened(region.name)}' is shorter than when it was registered")
         os.pwrite(descriptor, data, start)
 
     def _open(self, key: str) -> FileIO:
         if not _KEY.fullmatch(key):
-            raise _invalid(f"'{key}' is not the name of a shared memory object, as '/name'")
+            raise _invalid(f"'{shortened(key)}' is not the name of a shared memory object, as '/name'")
         try:
             # Not blocking on what is no memory at all.
             file = FileIO(self._objects / key.lstrip("/"), "r+", opener=_open_without_following)
         except OSError as error:
             reason = os.strerror(error.errno) if error.errno else str(error)
-            raise _invalid(f"Unable to open shared memory region: '{key}' ({reason})") from error
+            raise _invalid(f"Unable to open shared memory region: '{shortened(key)}' ({reason})") from error
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             file.close()
-            raise _invalid(f"Unable to open shared memory region: '{key}' (it is no memory object)")
+            raise _invalid(f"Unable to open shared memory region: '{shortened(key)}' (it is no memory object)")
         return file
 
     def _find(self, name: str) -> Region:
         region = self._regions.get(name)
         if region is None:
-            raise ServingError(ErrorKind.NOT_FOUND, f"Unable to find shared memory region: '{name}'")
+            raise ServingError(ErrorKind.NOT_FOUND, f"Unable to find shared memory region: '{shortened(name)}'")
         return region
 
     def _find_around(self, placement: Placement) -> Region:
         region = self._find(placement.region)
         if placement.offset + placement.byte_size > region.byte_size:
             raise _invalid(
-                f"Invalid offset + byte size for shared memory region: '{region.name}' has {region.byte_size} bytes, "
-                f"and {placement.offset} + {placement.byte_size} were asked for"
+                f"Invalid offset + byte size for shared memory region: '{shortened(region.name)}' has "
+                f"{region.byte_size} bytes, and {placement.offset} + {placement.byte_size} were asked for"
             )
         return region
 

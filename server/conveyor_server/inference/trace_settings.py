@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from conveyor_server.digits import number_in
 from conveyor_server.errors import ErrorKind, ServingError
 from conveyor_server.inference import inference_pb2 as pb
+from conveyor_server.shortening import shortened
 from conveyor_server.tracing.sampling import TraceSampling
 
 _OFF: Final = ("OFF",)
@@ -43,7 +45,7 @@ class TraceSettings:
         sampling = self._sampling
         for name, value in values.items():
             if name not in _WITHOUT_COLLECTOR:
-                raise ServingError(ErrorKind.INVALID_ARGUMENT, f"there is no trace setting '{name}'")
+                raise ServingError(ErrorKind.INVALID_ARGUMENT, f"there is no trace setting '{shortened(name)}'")
             if sampling is None or name not in (_LEVEL, _RATE):
                 self._check_unchanged(name, value)
         if sampling is None:
@@ -86,10 +88,11 @@ class TraceSettings:
         if not value:
             return self._default_share
         (text, *more) = value
-        if more or not text.isascii() or not text.isdigit() or int(text) > _MAX_RATE:
+        number = number_in(text)
+        if more or number is None or number > _MAX_RATE:
             message = f"trace setting '{_RATE}' must be one whole number: of so many calls one is traced"
             raise ServingError(ErrorKind.INVALID_ARGUMENT, message)
-        return 1 / int(text) if int(text) else 0.0
+        return 1 / number if number else 0.0
 
 
 def _is_on(value: Sequence[str]) -> bool:

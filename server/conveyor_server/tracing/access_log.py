@@ -6,16 +6,13 @@ import logging
 import random
 import time
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 
+from conveyor_server.line_limit import LineLimit
 from conveyor_server.log_format import Fields
-from conveyor_server.statuses import Code
 from conveyor_server.tracing.record import CallRecord
 
 log = logging.getLogger(__name__)
-
-# Of each code; the next line says how many were left out.
-MAX_FAILURES_PER_SECOND: Final = 10
 
 
 class AccessLog:
@@ -30,7 +27,7 @@ class AccessLog:
         """`share` of all calls, 0 to 1."""
         self._share = share
         self._chance = chance
-        self._failures = _Limit(clock)
+        self._failures = LineLimit(clock)
 
     def chooses(self) -> bool:
         """Whether the next call is written about, whatever becomes of it."""
@@ -46,29 +43,6 @@ class AccessLog:
         if left_out is not None:
             more = {"left_out": left_out} if left_out else {}
             log.info("call %s", Fields(_fields(record) | more))
-
-
-class _Limit:
-    """So many lines a second of each code."""
-
-    def __init__(self, clock: Callable[[], float]) -> None:
-        self._clock = clock
-        self._second = 0
-        self._written: dict[Code, int] = {}
-        self._left_out: dict[Code, int] = {}
-
-    def allows(self, code: Code) -> int | None:
-        """None for a line that is left out, else how many were since the last one of its code."""
-        second = int(self._clock())
-        if second != self._second:
-            self._second = second
-            self._written.clear()
-        written = self._written.get(code, 0)
-        if written >= MAX_FAILURES_PER_SECOND:
-            self._left_out[code] = self._left_out.get(code, 0) + 1
-            return None
-        self._written[code] = written + 1
-        return self._left_out.pop(code, 0)
 
 
 def _fields(record: CallRecord) -> dict[str, Any]:

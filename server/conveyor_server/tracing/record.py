@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 from conveyor_server.batch import Outcome
+from conveyor_server.shortening import shortened
 from conveyor_server.statuses import Code
 
 # Runs of one call that are kept; a long stream has more.
@@ -56,9 +57,10 @@ class CallRecord:
 
     def note_request(self, request: Any) -> None:
         """Takes over what the request's message says of itself; messages of either wire, and of the others."""
-        self.model = getattr(request, "model_name", "") or getattr(request, "name", "")
-        self.version = getattr(request, "model_version", "") or getattr(request, "version", "")
-        self.request_id = self.request_id or getattr(request, "request_id", "") or getattr(request, "id", "")
+        self.model = shortened(getattr(request, "model_name", "") or getattr(request, "name", ""))
+        self.version = shortened(getattr(request, "model_version", "") or getattr(request, "version", ""))
+        own = self.request_id or getattr(request, "request_id", "") or getattr(request, "id", "")
+        self.request_id = shortened(own)
 
     def note_run(self, run: Run) -> None:
         """Adds rows that have been answered."""

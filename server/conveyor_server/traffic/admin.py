@@ -14,7 +14,7 @@ from conveyor_server.groups import Group
 from conveyor_server.index import Index
 from conveyor_server.statuses import CONVEYOR_CODES
 from conveyor_server.traffic.control import TrafficControl
-from conveyor_server.traffic.guard import comparison_of
+from conveyor_server.traffic.guard import trial_of
 from conveyor_server.traffic.likeness import why_not_comparable
 from conveyor_server.traffic.rule import Rule
 from conveyor_server.traffic.state import TrafficState
@@ -86,37 +86,25 @@ class AdminService:
         """The trial is over, or the last promotion undone, once this is answered."""
         name = request.model_name
         self._index.entry(name, "")
-        state = self._traffic.state(name).rolled_back(request.reason[:MAX_REASON], "asked", time.time())
+        files = {entry.version: entry.model.file_digest for entry in self._index.entries_of(name) if entry.model}
+        state = self._traffic.state(name).rolled_back(request.reason[:MAX_REASON], "asked", time.time(), files)
         if state.rule is not None:
             self._index.find(name, str(state.rule.stable))
         return await self._change(name, state)
 
     async def _change(self, name: str, state: TrafficState) -> pb.Traffic:
         await self._control.change_traffic(name, state)
-        log.info("traffic model=%s %s", name, in_words(state))
+        log.info("traffic model=%s %s", name, state.in_words())
         return await self._shown(name)
 
     async def _shown(self, name: str) -> pb.Traffic:
         state = self._traffic.state(name)
         is_trial = state.rule is not None and state.rule.trial is not None
-        families = await self._control.observed(name) if is_trial else ()
-        return write_traffic(name, state, comparison_of(families, name, state.revision))
+        trial = trial_of(await self._control.observed(name), name, state.revision) if is_trial else None
+        return write_traffic(name, state, trial and trial[1])
 
     def _check_versions(self, name: str, rule: Rule) -> None:
         """Raises ServingError unless every version is ready, and a shadow can be compared."""
         models = [self._index.find(name, str(version)) for version in rule.versions]
         if rule.shadow is not None and (problem := why_not_comparable(*models)):
             raise ServingError(ErrorKind.INVALID_ARGUMENT, f"version {rule.shadow} cannot be a shadow: {problem}")
-
-
-def in_words(state: TrafficState) -> str:
-    """The rule for the log."""
-    rule = state.rule
-    if rule is None:
-        return "rule=none"
-    words = [f"stable={rule.stable}"]
-    if rule.canary is not None:
-        words.append(f"canary={rule.canary} share={rule.canary_share:g}")
-    if rule.shadow is not None:
-        words.append(f"shadow={rule.shadow} share={rule.shadow_share:g}")
-    return " ".join(words)

@@ -34,8 +34,24 @@ class Comparison:
     stable_answered: float = 0
     stable_failed: float = 0
     dropped: float = 0
+    # With a canary, callers' requests that have ended, and those among them that found no room, or whose time or
+    # patience was over before their answer.
+    trial_requests: float = 0
+    trial_lost: float = 0
+    stable_requests: float = 0
+    stable_lost: float = 0
+    # Processes in which every session of the version on trial hung.
+    hanging: float = 0
+    # Rows for which an answer is no finite number; of those, the rows that the stable version answered so are in no
+    # other figure.
+    not_finite: float = 0
     # Not a sum.
     max_difference: float = 0
+
+    def since(self, earlier: Comparison) -> Comparison:
+        """What has been added to each sum since it was like the other."""
+        grown = {each.name: getattr(self, each.name) - getattr(earlier, each.name) for each in fields(self)}
+        return Comparison(**{**grown, "max_difference": self.max_difference})
 
     @property
     def judged_rows(self) -> float:
@@ -77,6 +93,16 @@ class Comparison:
         """Share of rows, 0 to 1."""
         return _ratio(self.stable_failed, self.stable_failed + self.stable_answered)
 
+    @property
+    def trial_lost_share(self) -> float:
+        """Share of requests, 0 to 1."""
+        return _ratio(self.trial_lost, self.trial_requests)
+
+    @property
+    def stable_lost_share(self) -> float:
+        """Share of requests, 0 to 1."""
+        return _ratio(self.stable_lost, self.stable_requests)
+
 
 @dataclass(frozen=True, kw_only=True)
 class TrialKey:
@@ -87,8 +113,13 @@ class TrialKey:
     trial: str
     stable: str
     revision: str
-    # Of both versions' files.
+    # Of both versions' files, the stable one's first.
     files: str
+
+    @property
+    def trial_file(self) -> str:
+        """The digest of the file on trial."""
+        return self.files.partition("/")[2]
 
 
 def families_of(comparisons: Mapping[TrialKey, Comparison]) -> list[Family]:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from conveyor_server.traffic.rule import Limits, Rule
-from conveyor_server.traffic.state import TrafficState
 
 _LIMITS: Final[Mapping[str, Callable[[str], float]]] = {
     "min-rows": int,
@@ -57,8 +56,3 @@ def texts_of(value: Any) -> Any:
     if not isinstance(value, Mapping):
         return value
     return [f"{name}:{','.join(f'{key}={each}' for key, each in dict(rule).items())}" for name, rule in value.items()]
-
-
-def initial_states(rules: Iterable[str]) -> dict[str, TrafficState]:
-    """The states that a server begins with: the same in every process, so no time stands in them."""
-    return {name: TrafficState(rule=rule, revision=1) for name, rule in map(parse_rule, rules)}

@@ -8,6 +8,7 @@ import numpy as np
 
 from conveyor.v1 import model_pb2
 from conveyor_server.batch import Rows
+from conveyor_server.finite import are_finite
 from conveyor_server.model import Model
 from conveyor_server.traffic.comparison import Comparison
 
@@ -51,12 +52,20 @@ class Likeness:
         self._have_labels = bool(stable.labels)
 
     def add(self, comparison: Comparison, stable: Rows, trial: Rows) -> int:
-        """Adds rows (rows, values) that both versions answered; returns how many disagree."""
+        """Adds rows (rows, values) that both versions answered; returns how many disagree.
+
+        Where the stable version's own answer is no finite number, as for an input that is none, nothing is compared.
+        """
+        told, told_by_trial = are_finite(stable), are_finite(trial)
+        comparison.not_finite += len(told) - int((told & told_by_trial).sum())
+        if not told.any():
+            return 0
+        stable, trial, finite = stable[told], trial[told], told_by_trial[told]
         if self._have_labels:
             said, stated = stable.argmax(axis=1), trial.argmax(axis=1)
-            agree = self._stable_numbers[said] == self._trial_numbers[stated]
-            comparison.stable_confidence += float(stable.max(axis=1).sum())
-            comparison.trial_confidence += float(trial.max(axis=1).sum())
+            agree = finite & (self._stable_numbers[said] == self._trial_numbers[stated])
+            comparison.stable_confidence += float(stable[finite].max(axis=1).sum())
+            comparison.trial_confidence += float(trial[finite].max(axis=1).sum())
             stable, trial = stable[:, self._stable_columns], trial[:, self._trial_columns]
         elif stable.shape == trial.shape:
             agree = np.isclose(trial, stable, RELATIVE, ABSOLUTE).reshape(len(stable), -1).all(axis=1)

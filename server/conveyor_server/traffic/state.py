@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
 KEPT_DECISIONS: Final = 20
+NO_FILES: Final[Mapping[int, str]] = {}
 
 Step = Literal["set", "promoted", "rolled_back", "cleared"]
 # Why a trial ended: the limit that was crossed, or "asked".
@@ -34,6 +35,8 @@ class Decision:
     stable: int | None
     trial: int | None
     time: float
+    # The digest of the file that was rolled back, where it is known.
+    file: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,8 +72,11 @@ class TrafficState:
         rejected = tuple(each for each in self.rejected if each != version)
         return replace(self._after(decision), rule=Rule(stable=version), previous=previous, rejected=rejected)
 
-    def rolled_back(self, reason: str, cause: Cause, now: float) -> TrafficState:
-        """The trial is over, or else the last promotion undone. Raises ServingError when there is neither."""
+    def rolled_back(self, reason: str, cause: Cause, now: float, files: Mapping[int, str] = NO_FILES) -> TrafficState:
+        """The trial is over, or else the last promotion undone. Raises ServingError when there is neither.
+
+        `files` are the digests of versions' files.
+        """
         rule = self.rule
         if rule is not None and rule.trial is not None:
             gone, stable = rule.trial, rule.stable
@@ -80,7 +86,15 @@ class TrafficState:
             message = "there is nothing to roll back: no version is on trial, and none was promoted"
             raise ServingError(ErrorKind.INVALID_ARGUMENT, message)
         automatic = cause != "asked"
-        decision = Decision(step="rolled_back", reason=reason, automatic=automatic, stable=stable, trial=gone, time=now)
+        decision = Decision(
+            step="rolled_back",
+            reason=reason,
+            automatic=automatic,
+            stable=stable,
+            trial=gone,
+            time=now,
+            file=files.get(gone, ""),
+        )
         return replace(
             self._after(decision),
             rule=Rule(stable=stable),
@@ -92,6 +106,18 @@ class TrafficState:
     def _after(self, decision: Decision) -> TrafficState:
         decisions = (*self.decisions, decision)[-KEPT_DECISIONS:]
         return replace(self, decisions=decisions, revision=self.revision + 1)
+
+    def in_words(self) -> str:
+        """The rule for the log."""
+        rule = self.rule
+        if rule is None:
+            return "rule=none"
+        words = [f"stable={rule.stable}"]
+        if rule.canary is not None:
+            words.append(f"canary={rule.canary} share={rule.canary_share:g}")
+        if rule.shadow is not None:
+            words.append(f"shadow={rule.shadow} share={rule.shadow_share:g}")
+        return " ".join(words)
 
     def to_json(self) -> dict[str, Any]:
         """For `json.dumps`."""

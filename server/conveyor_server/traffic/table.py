@@ -32,6 +32,10 @@ class Traffic:
         """What was ever decided, by the models' names."""
         return self._states
 
+    def names(self) -> Collection[str]:
+        """The models that there are, and those of which something was decided."""
+        return sorted({entry.name for entry in self._index.entries()} | self._states.keys())
+
     def state(self, name: str) -> TrafficState:
         """What holds for a model."""
         return self._states.get(name, _NEW)
@@ -86,13 +90,21 @@ class Traffic:
             observer.trial = None
         rule = state.rule
         if rule is None or rule.trial is None or rule.stable not in ready or rule.trial not in ready:
-            self._trials.pop(name, None)
+            if not self._hangs(rule, name, ready):
+                self._trials.pop(name, None)
+            elif name in self._trials:
+                self._trials[name].note_hanging()
             return
         trial = self._trial(rule, state.revision, ready[rule.stable], ready[rule.trial])
         observers[rule.stable].trial = trial.observe_stable
         observers[rule.trial].trial = trial.observe_trial
         if rule.canary is not None:
             self._splits[name] = Split(rule, ready[rule.canary])
+
+    def _hangs(self, rule: Rule | None, name: str, ready: Mapping[int, Model]) -> bool:
+        """Whether the version on trial is not ready because it hangs, and not the machine as a whole."""
+        hanging = {model.version for model in self._index.suspended() if model.name == name}
+        return rule is not None and rule.stable in ready and rule.trial in hanging
 
     def _trial(self, rule: Rule, revision: int, stable: Model, trial: Model) -> Trial:
         known = self._trials.get(stable.name)

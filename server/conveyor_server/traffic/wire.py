@@ -7,6 +7,7 @@ from typing import Final
 from conveyor.v1 import admin_pb2 as pb
 from conveyor_server.errors import ErrorKind, ServingError
 from conveyor_server.folder import is_version
+from conveyor_server.shortening import shortened
 from conveyor_server.traffic.comparison import Comparison
 from conveyor_server.traffic.rule import MIN_ROWS, Limits, Rule
 from conveyor_server.traffic.state import Decision, Step, TrafficState
@@ -46,7 +47,7 @@ def read_rule(message: pb.TrafficRule, serving: int) -> Rule:
 def read_version(text: str) -> int | None:
     """A version's number; None for an empty text. Raises ServingError."""
     if text and not is_version(text):
-        message = f"model version {text!r} is not a positive whole number, as 1"
+        message = f"model version {shortened(text)!r} is not a positive whole number, as 1"
         raise ServingError(ErrorKind.INVALID_ARGUMENT, message)
     return int(text) if text else None
 

@@ -14,6 +14,7 @@ from conveyor_server.inference.live_settings import change_log_level
 from conveyor_server.metrics.family import Family
 from conveyor_server.metrics.process import ProcessSource
 from conveyor_server.metrics.state import WorkersSource
+from conveyor_server.traffic.memory import TrafficMemory
 from conveyor_server.traffic.state import TrafficState, check_follows, state_of_json
 from conveyor_server.workers.counts import Counts
 from conveyor_server.workers.link import Body, Kind, Link, LinkClosedError, Message
@@ -40,15 +41,15 @@ class Coordinator:
     It is a TrafficControl too.
     """
 
-    def __init__(self, traffic: Mapping[str, TrafficState]) -> None:
-        """`traffic` is what the settings say."""
+    def __init__(self, memory: TrafficMemory) -> None:
+        """`memory` knows the traffic to begin with."""
         self._links: set[Link] = set()
         # Those that serve.
         self._ready: set[Link] = set()
-        self._is_known = False
         self._models: dict[str, Pin] = {}
         self._remembered = Remembered()
-        self.traffic = dict(traffic)
+        self._memory = memory
+        self.traffic = dict(memory.states)
         self.workers = WorkersSource()
         self._counts = Counts([ProcessSource("parent"), self.workers])
         # One change at a time, and none while a worker joins.
@@ -57,12 +58,15 @@ class Coordinator:
     async def join(self, link: Link, number: int, settings_text: str, *, late: bool) -> None:
         """Starts a worker; one that comes late with the state that the others have."""
         async with self._changing:
-            state = SharedState(models=self._models, calls=self._remembered.calls()) if late else None
+            state = self._shared_state() if late else None
             traffic = {name: each.to_json() for name, each in self.traffic.items()}
             start = Start(number=number, settings_text=settings_text, state=state, traffic=traffic)
             link.tell(Kind.START, **start.to_body())
             self._links.add(link)
             self._counts.join(link)
+
+    def _shared_state(self) -> SharedState:
+        return SharedState(models=self._models, calls=self._remembered.calls(), is_alone=not self._ready)
 
     def leave(self, link: Link) -> None:
         """The worker has ended."""
@@ -73,13 +77,13 @@ class Coordinator:
 
     def note_ready(self, link: Link, models: Mapping[str, Sequence[int]]) -> None:
         """The worker serves these. What the first one serves, the others do too: they have the same repository."""
-        self._ready.add(link)
-        self.workers.serving = len(self._ready)
-        if not self._is_known:
-            self._is_known = True
-            self._models = {name: Pin(versions=versions) for name, versions in models.items()}
+        if not self._ready:
+            configs = {name: pin.config for name, pin in self._models.items()}
+            self._models = {name: Pin(versions=models[name], config=configs.get(name, "")) for name in models}
         elif {name: list(pin.versions) for name, pin in self._models.items()} != models:
             log.warning("a worker serves %s, and the others %s", models, self._models)
+        self._ready.add(link)
+        self.workers.serving = len(self._ready)
 
     async def handle(self, message: Message) -> Body:
         """What a worker passes on from its caller."""
@@ -106,7 +110,7 @@ class Coordinator:
                 error = prepared.errors[0] if prepared.errors else ServingError(ErrorKind.INTERNAL, message)
                 if not prepared.errors and all(other == versions[0] for other in versions):
                     await self._ask_all(Kind.COMMIT, list(prepared.given), name=name)
-                    self._models[name] = Pin(versions=versions[0], config=config)
+                    self._note_loaded(name, versions[0], config)
                     return
                 if prepared.given:
                     # What one of them cannot serve none tries again; what only came late for one of them, all do.
@@ -115,6 +119,13 @@ class Coordinator:
                 if prepared.errors:
                     break
             raise error
+
+    def _note_loaded(self, name: str, versions: Sequence[int], config: str) -> None:
+        if versions:
+            self._models[name] = Pin(versions=versions, config=config)
+        else:
+            # What was passed over, as a look at the folder does, nobody has to load.
+            self._models.pop(name, None)
 
     async def unload(self, name: str) -> None:
         """From now on no worker serves the model."""
@@ -130,7 +141,10 @@ class Coordinator:
             check_follows(name, state, self.traffic.get(name, TrafficState()))
             # Known first: a worker that is started again meanwhile is given it too.
             self.traffic[name] = state
-            await self._ask_all(Kind.TAKE_TRAFFIC, name=name, state=state.to_json())
+            try:
+                await self._ask_all(Kind.TAKE_TRAFFIC, name=name, state=state.to_json())
+            finally:
+                await self._memory.keep(name, state)
 
     async def observed(self, name: str) -> Sequence[Family]:
         """What all workers have seen, of this model too."""

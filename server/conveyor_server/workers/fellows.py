@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 from google.protobuf.message import Message
 
 from conveyor_server.calls import CallContext, MethodTable, UnaryMethod
+from conveyor_server.errors import ErrorKind, ServingError
 from conveyor_server.gate import stopping
 from conveyor_server.metrics.family import Family, merged
 from conveyor_server.traffic.state import TrafficState
 from conveyor_server.workers.link import Body, Kind, Link, LinkClosedError
 from conveyor_server.workers.shared_calls import SHARED, to_bytes, to_text
+
+# Bytes of a caller's message that goes on to all workers: enough for any name and any configuration.
+MAX_PASSED_ON: Final = 1024 * 1024
 
 
 class Fellows:
@@ -27,10 +31,12 @@ class Fellows:
 
     async def load(self, name: str, config: str, *, reload: bool) -> None:
         """Every worker loads it, or none does."""
+        _check_size((name + config).encode())
         await self._ask(Kind.LOAD, name=name, config=config, reload=reload)
 
     async def unload(self, name: str) -> None:
         """Every worker unloads it."""
+        _check_size(name.encode())
         await self._ask(Kind.UNLOAD, name=name)
 
     def share(self, methods: MethodTable) -> MethodTable:
@@ -51,6 +57,7 @@ class Fellows:
 
     async def answer_of_all(self, path: str, payload: bytes) -> bytes:
         """All workers' answer. Raises ServingError."""
+        _check_size(payload)
         answer = await self._ask(Kind.EVERYWHERE, path=path, payload=to_text(payload))
         return to_bytes(answer["payload"])
 
@@ -61,6 +68,8 @@ class Fellows:
 
     async def change_traffic(self, name: str, state: TrafficState) -> None:
         """Every worker takes it over."""
+        if state.rule is not None:
+            _check_size(state.rule.sticky_key.encode())
         await self._ask(Kind.TRAFFIC, name=name, state=state.to_json())
 
     async def observed(self, name: str) -> list[Family]:
@@ -73,6 +82,13 @@ class Fellows:
         except LinkClosedError as error:
             # Without its parent a worker ends.
             raise stopping() from error
+
+
+def _check_size(message: bytes) -> None:
+    """Raises ServingError: what comes from a caller would otherwise be in the way of what the workers have to say."""
+    if len(message) > MAX_PASSED_ON:
+        text = f"this request concerns all workers, and may have {MAX_PASSED_ON} bytes; it has {len(message)}"
+        raise ServingError(ErrorKind.INVALID_ARGUMENT, text)
 
 
 class _Everywhere:

@@ -19,6 +19,7 @@ from conveyor_server.errors import ErrorKind, ServingError
 
 # Names the inherited socket's file descriptor to a worker.
 VARIABLE: Final = "CONVEYOR_WORKER_LINK"
+# Bytes of one line. Neither side could read a longer one, so neither sends one: the sender gets an error.
 MAX_LINE: Final = 64 * 1024 * 1024
 
 # What a message says beside its kind; each kind's keys stand with it below.
@@ -95,19 +96,19 @@ class Link:
         self._closed = False
 
     def tell(self, kind: Kind, **body: Any) -> None:
-        """Sends; to a process that has gone, nothing."""
+        """Sends; to a process that has gone, nothing. Raises ServingError for what is too long."""
         self._send(Message(kind=kind, number=None, body=body))
 
     async def ask(self, kind: Kind, **body: Any) -> Body:
-        """Sends and waits for the answer. Raises the other's ServingError, or LinkClosedError."""
+        """Sends and waits for the answer. Raises LinkClosedError, or a ServingError: the other's, or for a long one."""
         if self._closed:
             raise LinkClosedError
         self._asked += 1
         number = self._asked
         question: asyncio.Future[Body] = asyncio.get_running_loop().create_future()
         self._questions[number] = question
-        self._send(Message(kind=kind, number=number, body=body))
         try:
+            self._send(Message(kind=kind, number=number, body=body))
             return await question
         finally:
             del self._questions[number]
@@ -153,7 +154,12 @@ class Link:
             body = await handle(message)
         except Exception as error:
             body = {"error": _error_to_json(known_error(error))}
-        if message.number is not None:
+        if message.number is None:
+            return
+        try:
+            self._send(Message(kind=Kind.ANSWER, number=message.number, body=body))
+        except ServingError as error:
+            body = {"error": _error_to_json(error)}
             self._send(Message(kind=Kind.ANSWER, number=message.number, body=body))
 
     def _resolve(self, answer: Message) -> None:
@@ -166,9 +172,14 @@ class Link:
             question.set_exception(_error_from_json(error))
 
     def _send(self, message: Message) -> None:
-        if not self._closed:
-            fields = {"kind": message.kind.value, "number": message.number, "body": message.body}
-            self._writer.write(json.dumps(fields).encode() + b"\n")
+        if self._closed:
+            return
+        fields = {"kind": message.kind.value, "number": message.number, "body": message.body}
+        line = json.dumps(fields).encode()
+        if len(line) > MAX_LINE:
+            text = f"what the server's processes have to tell each other has {len(line)} bytes, over {MAX_LINE}"
+            raise ServingError(ErrorKind.INTERNAL, text)
+        self._writer.write(line + b"\n")
 
 
 async def open_link(end: socket.socket) -> Link:

@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class Pin:
-    """A model that the other workers serve: these versions, loaded with this configuration (JSON, or empty)."""
+    """A model that the workers serve: these versions, at least one, loaded with this configuration (JSON, or empty)."""
 
     versions: Sequence[int]
     config: str = ""
@@ -26,11 +26,13 @@ class Pin:
 class SharedState:
     """What the workers have in common by now, for one that joins them.
 
-    `calls` are to be done again, in their order: paths of methods with their requests in base64.
+    `calls` are to be done again, in their order: paths of methods with their requests in base64. One that is alone
+    takes the place of the last worker there was.
     """
 
     models: Mapping[str, Pin] = field(default_factory=dict)
     calls: Sequence[tuple[str, str]] = ()
+    is_alone: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +55,8 @@ class Start:
         state = body["state"]
         if state is not None:
             models = {name: Pin(**pin) for name, pin in state["models"].items()}
-            state = SharedState(models=models, calls=[(path, payload) for path, payload in state["calls"]])
+            calls = [(path, payload) for path, payload in state["calls"]]
+            state = SharedState(models=models, calls=calls, is_alone=state["is_alone"])
         settings_text, traffic = body["settings_text"], body["traffic"]
         return cls(number=body["number"], settings_text=settings_text, state=state, traffic=traffic)
 

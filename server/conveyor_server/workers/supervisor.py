@@ -10,13 +10,13 @@ from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
 from conveyor_contract.errors import ConveyorError
-from conveyor_server.errors import StartError
+from conveyor_server.errors import ServingError, StartError
 from conveyor_server.listening import HTTP_ADVICE, Listening, grpc_listening, hold_port, is_one_port
 from conveyor_server.polling import Poller
 from conveyor_server.settings import ServerSettings
 from conveyor_server.signals import StopRequests
-from conveyor_server.traffic.configured import initial_states
 from conveyor_server.traffic.guard import Guard
+from conveyor_server.traffic.memory import memory_of
 from conveyor_server.workers.coordinator import Coordinator
 from conveyor_server.workers.link import Body, Kind, Link, Message
 from conveyor_server.workers.pulse import until_silent
@@ -100,7 +100,8 @@ class Supervisor:
         self._launcher = launcher
         self._listening = listening
         self._stop = stop
-        self._coordinator = Coordinator(initial_states(settings.traffic))
+        self._coordinator = Coordinator(memory_of(settings, decides=True))
+        self._poller = Poller(settings.repository, self._coordinator)
         self._ready: dict[Link, Report] = {}
         # Set once all were ready.
         self._complete = asyncio.Event()
@@ -108,9 +109,8 @@ class Supervisor:
 
     async def run(self) -> int:
         """Returns when all have ended in order."""
-        poller = Poller(self._settings.repository, self._coordinator)
         tasks = [asyncio.create_task(self._keep(number)) for number in range(self._settings.workers)]
-        polling = asyncio.create_task(self._poll(poller))
+        polling = asyncio.create_task(self._poll())
         guard = asyncio.create_task(Guard(self._coordinator, lambda: self._coordinator.traffic).run())
         try:
             codes = await asyncio.gather(*tasks)
@@ -122,11 +122,11 @@ class Supervisor:
             await asyncio.gather(*tasks, return_exceptions=True)
         return max(codes)
 
-    async def _poll(self, poller: Poller) -> None:
+    async def _poll(self) -> None:
         if self._settings.model_control_mode == "poll":
             # A load before would keep those waiting that have not joined yet.
             await self._complete.wait()
-            await poller.run(self._settings.repository_poll_seconds)
+            await self._poller.run(self._settings.repository_poll_seconds)
 
     async def _keep(self, number: int) -> int:
         """One worker after the other, until the server is told to stop."""
@@ -144,17 +144,19 @@ class Supervisor:
             failures = 0 if served else failures + 1
             if life.ready_at is None and failures >= MAX_STILLBIRTHS and not (self._complete.is_set() and self._ready):
                 raise StartError(f"worker {number} ended {failures} times before it served ({how}); the log says more.")
-            delay = min(MAX_DELAY, FIRST_DELAY * 2**failures)
+            delay = delay_after(failures)
             log.error("worker %d ended unexpectedly (%s); another takes its place in %.1f s", number, how, delay)
             self._coordinator.workers.restarts += 1
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._stop.first.wait(), delay)
                 return 0
 
-    async def _live_once(self, number: int) -> tuple[_Life, int]:
-        """One worker from its start to its end, and its exit code."""
-        process = await self._launcher.start(self._listening)
+    async def _live_once(self, number: int) -> tuple[_Life, int | None]:
+        """One worker from its start to its end, and its exit code; None where it could not even be started."""
         life, over = _Life(), asyncio.Event()
+        process = await self._start(life)
+        if process is None:
+            return life, None
         link = process.link
 
         async def handle(message: Message) -> Body:
@@ -170,6 +172,9 @@ class Supervisor:
             await over.wait()
             if life.exit_code is not None:
                 await process.flush()
+        except ServingError as error:
+            # What it would have to be told is too long.
+            life.reason = str(error)
         finally:
             stopper.cancel()
             watching.cancel()
@@ -178,6 +183,20 @@ class Supervisor:
             code = await process.end()
             reader.cancel()
         return life, code
+
+    async def _start(self, life: _Life) -> WorkerProcess | None:
+        """A server that serves does not end because there is no memory, or no space, for one more process just now."""
+        try:
+            return await self._launcher.start(self._listening)
+        except OSError as error:
+            life.reason = f"a worker cannot be started ({error.strerror or error})."
+        except ConveyorError as error:
+            life.reason = str(error)
+            if not self._complete.is_set():
+                raise
+        if not self._complete.is_set():
+            raise StartError(life.reason)
+        return None
 
     async def _handle(self, link: Link, life: _Life, over: asyncio.Event, message: Message) -> Body:
         """What the worker tells of its life; all else is for the coordinator."""
@@ -200,6 +219,9 @@ class Supervisor:
         return {}
 
     def _note_ready(self, link: Link, report: Report) -> None:
+        if not self._ready:
+            # The first one, or the only one again.
+            self._poller.forget()
         self._ready[link] = report
         self._coordinator.note_ready(link, report.models)
         if self._complete.is_set():
@@ -219,6 +241,11 @@ class Supervisor:
         process.link.tell(Kind.STOP)
         await asyncio.sleep(LAST_SECONDS)
         process.kill()
+
+
+def delay_after(failures: int) -> float:
+    """Seconds before the next try. The exponent is bounded: there may be any number of failures."""
+    return min(MAX_DELAY, FIRST_DELAY * 2.0 ** min(failures, 16))
 
 
 async def _watch(process: WorkerProcess, life: _Life, seconds: float) -> None:

@@ -11,7 +11,7 @@ from conveyor_contract.errors import ConveyorError
 from conveyor_server.candidate import Candidate
 from conveyor_server.control import load_options_for
 from conveyor_server.engines import MakeEngine
-from conveyor_server.errors import StartError
+from conveyor_server.errors import ServingError, StartError
 from conveyor_server.importing import settle_collector
 from conveyor_server.running import configure_logging, until
 from conveyor_server.server import Server
@@ -130,13 +130,20 @@ class Worker:
             await server.start()
             report = await server.load()
         else:
-            report = await server.load(start.state.models)
+            report = await server.load(start.state)
             for path, payload in start.state.calls:
-                await self._fellows.answer(path, to_bytes(payload))
+                await self._do_again(path, to_bytes(payload))
             await server.start()
         await server.until_open()
         self._link.tell(Kind.READY, **asdict(report))
         self._server.set_result(server)
+
+    async def _do_again(self, path: str, payload: bytes) -> None:
+        try:
+            await self._fellows.answer(path, payload)
+        except ServingError as error:
+            # Such as shared memory whose owner has gone.
+            log.warning("what the workers were told before cannot be done again path=%s: %s", path, error)
 
     async def _prepare(self, server: Server, body: Body) -> Body:
         name = body["name"]

@@ -122,6 +122,26 @@ async def test_statistics_of_another_input_are_left_alone() -> None:
     assert figures.class_distance == pytest.approx(0.5)
 
 
+@in_loop
+async def test_rows_that_are_no_finite_numbers_are_counted_and_spoil_no_sum() -> None:
+    clock = Clock()
+    looking = monitor(clock)
+    output = np.eye(3, dtype=np.float32)[[0, 1, 2, 0]]
+    output[2, 1] = np.nan
+    rows = np.full((4, 3), 0.5)
+    # The square of the one is no finite number, the other is none itself.
+    rows[0, 0], rows[1, 2] = 1e200, np.inf
+    looking.look(batch_of(rows), output)
+    assert (looking.not_finite, looking.rows_seen) == (3, 1)
+    looking.look(batch_of(np.full((2, 3), np.nan, np.float32)), np.full((2, 3), np.nan, np.float32))
+    assert (looking.not_finite, looking.rows_seen) == (5, 1)
+    clock.now += WINDOW_SECONDS
+    looking.look(batch_of(np.full((1, 3), 0.5, np.float32)), output[:1])
+    figures = figures_of(looking.sums(), looking.trained)
+    assert figures.mean_shift == pytest.approx([0, 0, 0])
+    assert looking.sums().classes == pytest.approx([1.5, 0, 0])
+
+
 def test_nothing_served_has_no_distance() -> None:
     trained = model_pb2.TrainingStatistics(class_frequencies=[1.0], input_mean=[0.5], input_standard_deviation=[0.0])
     figures = figures_of(no_sums(1, 1), trained)

@@ -15,10 +15,11 @@ from tests.models import IR_VERSION, OPSET, write_tiny_model
 from tests.server.envoy.asking import request
 from tests.server.process import START_SECONDS, ServerProcess, running
 
+FOR_EVER = 10**15
 SERVING = health_pb2.HealthCheckResponse.SERVING
 
 
-def write_loop_model(root: Path) -> None:
+def write_loop_model(root: Path, version: int = 1) -> None:
     """`loop` counts to the number that it is given, one by one: a large one keeps it busy for long."""
     body = helper.make_graph(
         [
@@ -45,7 +46,7 @@ def write_loop_model(root: Path) -> None:
         [helper.make_tensor("zero", TensorProto.INT64, [1], [0])],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
-    folder = root / "loop" / "1"
+    folder = root / "loop" / str(version)
     folder.mkdir(parents=True)
     (folder / "model.onnx").write_bytes(model.SerializeToString())
 
@@ -106,3 +107,16 @@ def test_a_server_stops_although_a_run_hangs(engine: str, tmp_path: Path) -> Non
             server.stub.Classify(request(0), timeout=10)
         server.signal()
         assert server.wait(15) == 0
+
+
+def test_a_canary_that_hangs_is_rolled_back(tmp_path: Path, engine: str) -> None:
+    for version in (1, 2):
+        write_loop_model(tmp_path, version)
+    rule = "loop:stable=1,canary=2,canary-share=1,max-error-share=0.5"
+    flags = ("--engine", engine, "--version-policy", "all", "--max-run-seconds", "0.5", "--traffic", rule)
+    with running(tmp_path, *flags) as server, triton.InferenceServerClient(server.address) as client:
+        assert count_to(client, 7, START_SECONDS) == 7
+        with pytest.raises(InferenceServerException):
+            count_to(client, FOR_EVER, 2.0)
+        server.wait_for_log("rolling back model=loop version=2 to version=1: its runs hang")
+        assert count_to(client, 8, START_SECONDS) == 8

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import grpc
@@ -40,6 +41,15 @@ def label(models: Path, answer: object) -> int:
     assert isinstance(answer, dict), answer
     found: int = answer["results"][0]["predictions"][0]["index"]
     return found
+
+
+@pytest.mark.parametrize("way", ["one port", "a port of its own"])
+def test_grpc_is_not_spoken_over_http_1(models: Path, server: ServerProcess, way: str) -> None:
+    """Else a page to whose name DNS gives this machine's address could ask for anything."""
+    head = {"Content-Type": "application/grpc", "Host": "evil.example", "Origin": "http://evil.example"}
+    with nullcontext(server) if way == "one port" else running(models, "--engine", "envoy") as asked:
+        answer = ask(asked.address, "/grpc.health.v1.Health/Check", "POST", **head)
+    assert (answer.status, answer.text) == (505, "gRPC needs HTTP/2.\n")
 
 
 def test_the_ready_line_names_the_port_twice(server: ServerProcess) -> None:

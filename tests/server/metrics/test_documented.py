@@ -4,11 +4,13 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 
 from conveyor_server.statistics import Closing
+from conveyor_server.traffic.state import Cause
 from tests.server.http.asking import ask
 from tests.server.metrics.pages import Metric, Page
 from tests.server.process import ServerProcess
@@ -62,6 +64,10 @@ def test_the_document_names_each_reason_and_outcome(page: Page) -> None:
     [paragraph] = [part for part in DOCUMENT.split("\n\n") if part.startswith("`outcome` is")]
     shown = set(re.findall(r'conveyor_requests_total\{.*outcome="(\w+)"', page.text))
     assert set(re.findall(r"`([a-z_]+)`", paragraph)) - {"outcome"} == shown
+
+
+def test_roll_backs_of_each_reason_are_counted_from_zero(page: Page) -> None:
+    assert {page.value("conveyor_rollbacks_total", model="tiny", reason=cause) for cause in get_args(Cause)} == {0}
 
 
 def test_every_metric_has_a_sentence_of_help(page: Page) -> None:

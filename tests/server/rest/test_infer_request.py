@@ -8,9 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conveyor_server.errors import ServingError
-from conveyor_server.http.rest.exchange import MAX_JSON_BYTES
 from conveyor_server.http.rest.infer_request import InferenceCall, read_header_length, read_inference
-from conveyor_server.http.rest.statuses import HttpError
 from tests.counts import count
 from tests.server.rest.asking import infer_body
 
@@ -128,11 +126,6 @@ def test_what_is_wrong_is_named(content: Any, words: str) -> None:
 def test_binary_data_that_nobody_asked_for_is_refused() -> None:
     with pytest.raises(ServingError, match="1 bytes of binary data are left over"):
         read(infer_body("x", "UINT8", [1], [1]), b"\x00")
-
-
-def test_more_json_than_is_read_is_refused() -> None:
-    with pytest.raises(HttpError, match="send tensors as binary data"):
-        read(b" " * (MAX_JSON_BYTES + 1))
 
 
 @pytest.mark.parametrize("text", ["-1", "x", "1.5", "", "11", "²", "9" * 30])

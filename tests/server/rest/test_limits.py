@@ -52,6 +52,13 @@ def test_strange_json_is_survived(http: str, body: bytes) -> None:
     assert post(http, INFER, BODY).status == 200
 
 
+@pytest.mark.parametrize("shape", [[0, 2**62], [2**62, 0], [0, 2**63 - 1]])
+def test_a_shape_that_no_array_can_have_is_refused(http: str, shape: list[int]) -> None:
+    answer = post(http, "/v2/models/echo_free/infer", infer_body("x", "FP32", shape, []))
+    assert answer.status == 400
+    assert "too large for any array" in answer.json()["error"]
+
+
 @pytest.mark.parametrize("header", ["Conveyor_Timeout_Ms", "Grpc_Timeout"])
 def test_a_deadline_ends_the_wait(http: str, header: str) -> None:
     value = {"Conveyor_Timeout_Ms": "50", "Grpc_Timeout": "50m"}[header]

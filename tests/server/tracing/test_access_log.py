@@ -9,9 +9,10 @@ import grpc
 import pytest
 
 from conveyor.v1 import classifier_pb2 as pb
+from conveyor_server.line_limit import MAX_LINES_PER_SECOND
 from conveyor_server.log_format import Fields, formatter
 from conveyor_server.statuses import Code
-from conveyor_server.tracing.access_log import MAX_FAILURES_PER_SECOND, AccessLog
+from conveyor_server.tracing.access_log import AccessLog
 from conveyor_server.tracing.record import CallRecord
 from tests.server.envoy.asking import image, request
 from tests.server.process import ServerProcess
@@ -94,10 +95,10 @@ def test_a_flood_of_failures_is_cut_short_and_counted(caplog: pytest.LogCaptureF
     caplog.set_level(logging.INFO, "conveyor_server")
     now = [0.0]
     access_log = AccessLog(0.001, clock=lambda: now[0])
-    for _ in range(MAX_FAILURES_PER_SECOND + 5):
+    for _ in range(MAX_LINES_PER_SECOND + 5):
         access_log.write_failure(failed())
     access_log.write_failure(failed(Code.INTERNAL))
-    assert len(caplog.records) == MAX_FAILURES_PER_SECOND + 1, "another code has a limit of its own"
+    assert len(caplog.records) == MAX_LINES_PER_SECOND + 1, "another code has a limit of its own"
     now[0] = 1.0
     access_log.write_failure(failed())
     assert "left_out=5" in caplog.messages[-1]

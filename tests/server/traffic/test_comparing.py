@@ -1,15 +1,21 @@
 """What is compared, what follows from it, and when a trial has to end."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from conveyor_server.index import Index
 from conveyor_server.metrics.family import Family, merged
+from conveyor_server.observation import Observation
 from conveyor_server.traffic.comparison import Comparison, TrialKey, comparisons_of, families_of
 from conveyor_server.traffic.judge import judge
 from conveyor_server.traffic.likeness import Likeness, why_not_comparable
+from conveyor_server.traffic.metrics import TrialMetrics
 from conveyor_server.traffic.rule import Limits
+from conveyor_server.traffic.state import TrafficState
+from conveyor_server.traffic.table import Traffic
 from tests.server.scripted import in_loop
 from tests.server.traffic.scripted import rows, version
 
@@ -47,6 +53,20 @@ async def test_an_answer_that_is_no_number_disagrees_and_spoils_no_sum() -> None
 
 
 @in_loop
+async def test_a_callers_own_nan_is_held_against_nobody() -> None:
+    likeness = Likeness(version(1).model, version(2).model)
+    comparison = Comparison()
+    nothing = np.full((1, 3), np.nan, np.float32)
+    assert likeness.add(comparison, np.concatenate([rows(0, 1), nothing]), np.concatenate([rows(0, 1), nothing])) == 0
+    assert (comparison.rows, comparison.agreements, comparison.not_finite) == (2, 2, 1)
+    assert likeness.add(comparison, nothing, rows(0)) == 0
+    # All of a version's numbers are gone: the first column is no label of its choice.
+    assert likeness.add(comparison, rows(0), nothing) == 1
+    assert (comparison.rows, comparison.agreements, comparison.not_finite) == (3, 2, 3)
+    assert (comparison.stable_confidence, comparison.trial_confidence) == (2.0, 2.0)
+
+
+@in_loop
 async def test_versions_that_cannot_take_the_same_rows_are_not_compared() -> None:
     stable = version(1)
     assert why_not_comparable(stable.model, version(2).model) is None
@@ -63,6 +83,16 @@ def test_sums_of_several_workers_add_up_and_the_largest_stays() -> None:
     ]
     expected = Comparison(rows=40, agreements=36, difference=4.0, values=120, max_difference=0.5)
     assert comparisons_of(merged(crossed)) == {KEY: expected}
+
+
+@pytest.mark.parametrize(("revision", "shown"), [(1, [0.99]), (2, [0.4]), (3, [])])
+def test_what_is_left_of_a_trial_that_is_over_is_not_shown(revision: int, shown: list[float]) -> None:
+    before, now = Comparison(rows=100, agreements=99), Comparison(rows=100, agreements=40)
+    families = families_of({KEY: before, replace(KEY, revision="2"): now})
+    traffic = Traffic(Index(), Observation(None, 0.0), {"animals": TrafficState(revision=revision)})
+    derived = TrialMetrics(traffic).families({family.name: family for family in families})
+    (agreement,) = [family for family in derived if family.name == "conveyor_shadow_agreement_ratio"]
+    assert [sample.value for sample in agreement.samples] == shown
 
 
 @pytest.mark.parametrize(

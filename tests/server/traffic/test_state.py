@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from conveyor_server.errors import ErrorKind, ServingError
-from conveyor_server.traffic.configured import initial_states, parse_rule, texts_of
+from conveyor_server.traffic.configured import parse_rule, texts_of
 from conveyor_server.traffic.rule import Limits, Rule
 from conveyor_server.traffic.state import KEPT_DECISIONS, TrafficState, check_follows, state_of_json
 
@@ -77,7 +77,7 @@ def test_a_rule_is_read_from_a_setting() -> None:
     expected = Rule(stable=1, canary=2, canary_share=0.1, sticky_key="x-user")
     assert (name, rule) == ("digits", replace(expected, limits=Limits(min_rows=50, min_agreement=0.9)))
     as_yaml = {"digits": {"stable": 1, "shadow": 2, "min_agreement": 0.9}}
-    assert initial_states(texts_of(as_yaml))["digits"].rule == SHADOW
+    assert [parse_rule(text) for text in texts_of(as_yaml)] == [("digits", SHADOW)]
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import pytest
 
 from conveyor_server import background_runs
 from conveyor_server.batch import DEFAULT_PRIORITY, Outcome
+from conveyor_server.errors import ServingError
 from conveyor_server.observation import ModelObserver
 from conveyor_server.traffic.rule import Rule
 from conveyor_server.traffic.trial import Trial
@@ -107,3 +108,41 @@ async def test_a_caller_who_comes_meanwhile_goes_first() -> None:
     stable.bench.instance.finish()
     await asyncio.gather(*callers)
     await settle_trial(stable)
+
+
+@in_loop
+async def test_requests_to_a_canary_that_found_no_room_or_were_late_are_counted_from_its_beginning_on() -> None:
+    stable, canary = version(1), version(2, queue=4)
+
+    async def late(each: Version) -> None:
+        running = asyncio.create_task(each.model.run(rows(0, 1, 2, 0), None, time.monotonic()))
+        await each.bench.settle()
+        with pytest.raises(ServingError):
+            await each.model.run(rows(0), time.monotonic() + 0.01, time.monotonic())
+        each.bench.instance.finish()
+        await running
+
+    await late(canary)
+    trial = on_trial(stable, canary, canary=True)
+    await late(stable)
+    await late(canary)
+    waiting = []
+    for _ in range(2):
+        waiting.append(asyncio.create_task(canary.model.run(rows(0, 1, 2, 0), None, time.monotonic())))
+        await canary.bench.settle()
+    with pytest.raises(ServingError):
+        await canary.model.run(rows(0), None, time.monotonic())
+    comparison = trial.comparison
+    assert (comparison.trial_requests, comparison.trial_lost) == (3, 2)
+    assert (comparison.stable_requests, comparison.stable_lost) == (2, 1)
+    for each in waiting:
+        each.cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)
+
+
+@in_loop
+async def test_requests_that_name_a_shadow_are_no_part_of_its_trial() -> None:
+    stable, shadow = version(1), version(2)
+    trial = on_trial(stable, shadow)
+    await answered(shadow, 0)
+    assert trial.comparison.trial_requests == 0

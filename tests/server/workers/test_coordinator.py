@@ -10,6 +10,7 @@ import pytest
 
 from conveyor_server.errors import ErrorKind, ServingError
 from conveyor_server.inference import inference_pb2 as pb
+from conveyor_server.traffic.memory import TrafficMemory
 from conveyor_server.workers.coordinator import Coordinator
 from conveyor_server.workers.link import Body, Kind, Link, Message, open_link
 from conveyor_server.workers.shared_calls import LOG, REGISTER, UNREGISTER, to_bytes, to_text
@@ -50,7 +51,7 @@ class ScriptedWorker:
 @asynccontextmanager
 async def coordinated(*workers: ScriptedWorker) -> AsyncIterator[Coordinator]:
     """A coordinator of these workers, which all serve."""
-    coordinator = Coordinator({})
+    coordinator = Coordinator(TrafficMemory(None, {}, lambda name, version: ""))
     links: list[Link] = []
     tasks: list[asyncio.Task[None]] = []
     for number, worker in enumerate(workers):

@@ -46,7 +46,7 @@ def _load(folder: Path | None, **settings: object) -> DataSet:
 
 
 def test_every_format_and_size_becomes_a_row(pictures: Path) -> None:
-    assert {path.suffix for path in pictures.rglob("*.*")} == {".jpg", ".png", ".webp", ".bmp"}
+    assert {path.suffix for path in pictures.rglob("*.*")} == {".jpg", ".png", ".webp", ".bmp", ".tif", ".gif"}
     data = _load(pictures)
     assert data.labels == ("bright", "dark")
     assert data.train.rows.shape[1:] == (6, 8, 3)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from difflib import get_close_matches
 
 from conveyor_trainer.data.arrays import load_arrays_source
 from conveyor_trainer.data.cifar10 import load_cifar10_source
@@ -14,6 +13,7 @@ from conveyor_trainer.data.request import DataRequest
 from conveyor_trainer.data.source import Source
 from conveyor_trainer.data.split import DataSet, Draw
 from conveyor_trainer.errors import DataError, UnknownNameError
+from conveyor_trainer.nearest import nearest
 
 _SOURCES: dict[str, Callable[[DataRequest], Source]] = {
     "digits": load_digits_source,
@@ -34,10 +34,9 @@ def data_set_names() -> tuple[str, ...]:
 def load_data_set(request: DataRequest) -> DataSet:
     """The data set, preprocessed and split. Raises UnknownNameError, DataError."""
     if request.name not in _SOURCES:
-        matches = get_close_matches(request.name, _SOURCES, n=1, cutoff=0.4)
-        hint = f" (did you mean {matches[0]!r}?)" if matches else ""
         raise UnknownNameError(
-            f"there is no data set named {request.name!r}{hint}; data sets are {', '.join(_SOURCES)}"
+            f"there is no data set named {request.name!r}{nearest(request.name, _SOURCES)}; "
+            f"data sets are {', '.join(_SOURCES)}"
         )
     source = _SOURCES[request.name](request)
     _check_task(source, request)
@@ -66,6 +65,7 @@ def _split(source: Source, request: DataRequest) -> DataSet:
         test=test,
         digest=source.digest,
         unreadable=source.unreadable,
+        left_out=source.left_out,
     )
 
 

@@ -3,30 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from conveyor_contract.digests import sha256
 from conveyor_contract.preprocessing import Preprocessor
+from conveyor_trainer.data.folder_layout import Part, find_parts, left_out
 from conveyor_trainer.data.image_files import ImageFile, ReadFiles, read_image_files
 from conveyor_trainer.data.request import DataRequest
 from conveyor_trainer.data.source import Source
 from conveyor_trainer.data.split import Split
 from conveyor_trainer.errors import DataError
-
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
-# The names that the parts go by, ours first.
-_PARTS = {"train": ("train", "training"), "validation": ("validation", "val", "valid"), "test": ("test", "testing")}
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Part:
-    """The class folders of one part."""
-
-    folder: Path
-    classes: dict[str, tuple[Path, ...]]  # the images of each class, in the order of their names
 
 
 def load_folder_source(request: DataRequest) -> Source:
@@ -35,7 +23,7 @@ def load_folder_source(request: DataRequest) -> Source:
     Raises DataError for fewer than two classes, an empty class, parts whose classes differ, or unreadable images.
     """
     folder, wanted = _check(request)
-    parts = {name: _list_part(path) for name, path in _part_folders(folder).items()}
+    parts = find_parts(folder)
     labels = tuple(parts["train"].classes)
     _check_classes(parts)
     files = [
@@ -55,6 +43,7 @@ def load_folder_source(request: DataRequest) -> Source:
         digest=_digest(read),
         keys=tuple(read.digests[index] for index in train),
         unreadable=read.unreadable,
+        left_out=left_out(folder, parts.values()),
     )
 
 
@@ -70,51 +59,7 @@ def _check(request: DataRequest) -> tuple[Path, Preprocessor]:
     return request.folder, request.input_format
 
 
-def _part_folders(folder: Path) -> dict[str, Path]:
-    """The parts that are given; the folder itself as `train` where none is."""
-    paths = _sub_folders(folder)
-    # A class may well be named "train" or "test": a part holds folders of its own.
-    found = {
-        part: path for part, names in _PARTS.items() for path in paths if path.name in names and _sub_folders(path)
-    }
-    others = [path.name for path in paths if path not in found.values()]
-    if "train" not in found:
-        if found and not others:
-            raise DataError(f"{folder} holds {', '.join(path.name for path in found.values())} but no train folder")
-        return {"train": folder}
-    if others:
-        raise DataError(
-            f"{folder} holds {', '.join(others[:5])} beside the folder {found['train'].name} of training classes: "
-            "move them away, or all classes into one folder"
-        )
-    return found
-
-
-def _list_part(folder: Path) -> _Part:
-    classes = {path.name: _images(path) for path in _sub_folders(folder)}
-    if not classes:
-        loose = len(_images(folder))
-        found = f"{loose} images but no class folders" if loose else "no class folders"
-        raise DataError(f"{folder} holds {found}: put the images of each class into a sub-folder named after it")
-    for name, images in classes.items():
-        if not images:
-            raise DataError(
-                f"the class folder {folder / name} holds no image ({', '.join(SUFFIXES)}): fill it or remove it"
-            )
-    return _Part(folder=folder, classes=classes)
-
-
-def _sub_folders(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
-
-
-def _images(folder: Path) -> tuple[Path, ...]:
-    """In the order of their paths, deeper folders included, hidden files left out."""
-    found = (path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and not path.name.startswith("."))
-    return tuple(sorted(path for path in found if path.is_file()))
-
-
-def _check_classes(parts: dict[str, _Part]) -> None:
+def _check_classes(parts: dict[str, Part]) -> None:
     train = parts["train"]
     if len(train.classes) < 2:
         raise DataError(
@@ -129,7 +74,7 @@ def _check_classes(parts: dict[str, _Part]) -> None:
             )
 
 
-def _check_left(read: ReadFiles, parts: dict[str, _Part]) -> None:
+def _check_left(read: ReadFiles, parts: dict[str, Part]) -> None:
     """No class may be emptied by leaving out what cannot be read."""
     left = {(file.part, file.label) for file in read.files}
     for name, part in parts.items():

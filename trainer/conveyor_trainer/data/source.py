@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,7 @@ class Source:
     digest: str  # "sha256:<hex>" of the contents
     keys: tuple[str, ...] | None = None  # the rows of `train` by name, where their order says nothing
     unreadable: int = 0
+    left_out: Mapping[str, int] = field(default_factory=dict)
 
 
 def preprocessed(images: Sequence[NDArray[np.uint8]] | NDArray[np.uint8], wanted: InputFormat) -> NDArray[np.uint8]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -49,6 +50,7 @@ class DataSet:
     test: Split
     digest: str
     unreadable: int = 0  # files that were left out, where that was asked for
+    left_out: Mapping[str, int] = field(default_factory=dict)  # files of a folder that are no images, by suffix
 
     @property
     def outputs(self) -> int:
@@ -70,14 +72,15 @@ class Draw:
     keys: tuple[str, ...] | None = None  # the rows' own names; without them, their places count
 
     def share(self, targets: Targets, share: float, *, purpose: str) -> NDArray[np.bool_]:
-        """Marks about `share` of each class, or of all rows where the answers are values."""
+        """Marks about `share` of each class, or of all rows where the answers are values; rows with the same key, which
+        are copies of one file, stay together."""
         ranks = np.array([self._rank(index, purpose) for index in range(len(targets))], dtype=np.uint64)
         chosen = np.zeros(len(targets), dtype=np.bool_)
         groups = np.zeros(len(targets), dtype=np.int64) if targets.ndim == 2 else targets
         for group in np.unique(groups):
             members = np.flatnonzero(groups == group)
-            count = round(share * len(members))
-            chosen[members[np.argsort(ranks[members], kind="stable")[:count]]] = True
+            members = members[np.argsort(ranks[members], kind="stable")]
+            chosen[members[: _cut(ranks[members], round(share * len(members)))]] = True
         return chosen
 
     def without(self, drawn: NDArray[np.bool_]) -> Draw:
@@ -92,3 +95,9 @@ class Draw:
         else:
             key = f"{self.keys[index]}/{self.seed}/{purpose}"
         return int.from_bytes(hashlib.blake2b(key.encode(), digest_size=8).digest(), "big")
+
+
+def _cut(ranks: NDArray[np.uint64], count: int) -> int:
+    """The place nearest to `count` that has unequal ranks on its two sides; 0 where `count` is, or all are equal."""
+    places = np.flatnonzero(ranks[1:] != ranks[:-1]) + 1
+    return int(places[np.abs(places - count).argmin()]) if count and len(places) else 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +14,7 @@ from conveyor_trainer.evaluate import Evaluation, evaluate_module, evaluate_valu
 from conveyor_trainer.metrics import read_metrics
 from conveyor_trainer.pictures.answers import draw_calibration, draw_confusion_matrix, draw_mistakes, draw_values
 from conveyor_trainer.pictures.curves import draw_curves
+from conveyor_trainer.pictures.fonts import written
 from conveyor_trainer.pictures.layers import draw_class_activation, draw_feature_maps, draw_filters, has_convolutions
 from conveyor_trainer.pictures.style import save_figure
 from conveyor_trainer.run import Run
@@ -69,28 +70,29 @@ def draw_pictures(run: Run, data: DataSet) -> tuple[str, ...]:
     folder = run.folder / PICTURE_FOLDER
     folder.mkdir(exist_ok=True)
     names = []
-    for name, figure in _figures(run, data):
-        if figure is not None:
-            save_figure(figure, folder / f"{name}.png")
-            names.append(name)
+    with written(run.labels) as labels:
+        for name, figure in _figures(run, data, labels):
+            if figure is not None:
+                save_figure(figure, folder / f"{name}.png")
+                names.append(name)
     return tuple(names)
 
 
-def _figures(run: Run, data: DataSet) -> Iterator[tuple[str, Figure | None]]:
+def _figures(run: Run, data: DataSet, labels: Sequence[str]) -> Iterator[tuple[str, Figure | None]]:
     module, test = run.load_module(), data.test
     yield "curves", draw_curves(read_metrics(run.folder / METRICS_FILE), run.report.best_epoch)
     if run.task == "regression":
         yield "values", draw_values(evaluate_values(module, test, run.normalisation).predictions, test.targets)
         return
     evaluation = evaluate_module(module, test, run.normalisation)
-    yield "confusion_matrix", draw_confusion_matrix(evaluation.confusion_matrix, run.labels)
+    yield "confusion_matrix", draw_confusion_matrix(evaluation.confusion_matrix, labels)
     yield "calibration", draw_calibration(evaluation, run.report.calibration_error or 0.0)
     if isinstance(run.input_format, Preprocessor):
-        yield "mistakes", draw_mistakes(evaluation, test, run.labels)
+        yield "mistakes", draw_mistakes(evaluation, test, labels)
         if has_convolutions(module):
             examples = _one_of_each_class(evaluation)
             rows = test.rows[examples]
-            names = [run.labels[index] for index in evaluation.targets[examples]]
+            names = [labels[index] for index in evaluation.targets[examples]]
             yield "filters", draw_filters(module)
             yield "feature_maps", draw_feature_maps(module, rows[0], run.normalisation)
             yield "class_activation", draw_class_activation(module, rows, names, run.normalisation)

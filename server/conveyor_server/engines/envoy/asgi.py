@@ -24,11 +24,14 @@ from conveyor_server.engines.envoy.request import RequestBody, messages, rest_of
 from conveyor_server.engines.envoy.response import StreamResponse, answer, check_size, fail
 from conveyor_server.errors import StartError
 from conveyor_server.listening import Listening
+from conveyor_server.shortening import shortened
 from conveyor_server.statuses import Code
 
 log = logging.getLogger(__name__)
 
 GRPC: Final = b"application/grpc"
+# As ASGI calls it.
+HTTP2: Final = "2"
 # Seconds that Envoy may take to open the port, once it has started the application.
 OPEN_SECONDS: Final = 10.0
 # Seconds for calls that are cut off to tell their callers.
@@ -93,14 +96,21 @@ class AsgiEngine:
         """One HTTP request from its first header to its last trailer; not itself a coroutine, to save one each call."""
         headers = dict(scope["headers"])
         if not headers.get(b"content-type", b"").startswith(GRPC):
-            return _refuse(send) if self._http is None else plain_http.answer(self._http, scope, receive, send)
+            return (
+                _refuse(send, 415, "This port speaks gRPC only.")
+                if self._http is None
+                else plain_http.answer(self._http, scope, receive, send)
+            )
+        if scope["http_version"] != HTTP2:
+            # Not gRPC's, and without TLS all that browsers speak: no page may ask here, whatever name led it to us.
+            return _refuse(send, 505, "gRPC needs HTTP/2.")
         path = scope["path"]
         method = self._methods.get(path)
         if isinstance(method, UnaryMethod):
             return self._unary(method, scope, headers, receive, send)
         if isinstance(method, StreamMethod):
             return self._stream(method, scope, headers, receive, send)
-        return fail(send, CallError(Code.UNIMPLEMENTED, f"this server has no method {path}"))
+        return fail(send, CallError(Code.UNIMPLEMENTED, f"this server has no method {shortened(path)}"))
 
     async def _unary(self, method: UnaryMethod, scope: Scope, headers: Headers, receive: Receive, send: Send) -> None:
         # Nearly always the whole request: so it is read here, and the machinery for the other case is left out.
@@ -139,7 +149,7 @@ class AsgiEngine:
             await response.end(call.trailing)
 
 
-async def _refuse(send: Send) -> None:
+async def _refuse(send: Send, status: int, words: str) -> None:
     headers = [(b"content-type", b"text/plain")]
-    send({"type": "http.response.start", "status": 415, "headers": headers})
-    await send({"type": "http.response.body", "body": b"This port speaks gRPC only.\n", "more_body": False})
+    send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": f"{words}\n".encode(), "more_body": False})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,8 +17,6 @@ _TYPE: Final = "type.googleapis.com/envoy.extensions"
 # Bytes that one stream, and one connection, may have on the way to a handler that does not read them yet.
 STREAM_WINDOW: Final = 1024 * KIB
 CONNECTION_WINDOW: Final = 64 * 1024 * KIB
-# File descriptors kept for everything that is not a connection.
-SPARE_DESCRIPTORS: Final = 512
 # A connection of which most calls are cancelled within a second, this many at least, is closed: it only burns time.
 # Callers whose deadlines pass under load do not get there: they are answered, or wait longer than a second.
 MAX_PREMATURE_RESETS: Final = 10_000
@@ -72,7 +69,7 @@ def _listener(listening: Listening, filters: list[dict[str, Any]], folder: Path)
         "server_header_transformation": "PASS_THROUGH",
         # Streams may be quiet for as long as they like: a Watch of the health service says nothing for days.
         "stream_idle_timeout": "0s",
-        "request_headers_timeout": "10s",
+        "request_headers_timeout": f"{listening.max_read_seconds:.3f}s",
         "http2_protocol_options": {
             "max_concurrent_streams": listening.max_concurrent_streams,
             "initial_stream_window_size": STREAM_WINDOW,
@@ -109,9 +106,6 @@ def _without_header(name: str) -> dict[str, Any]:
 
 
 def _connection_limit(limit: int) -> dict[str, Any]:
-    descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    if descriptors != resource.RLIM_INFINITY:
-        limit = max(1, min(limit, descriptors - SPARE_DESCRIPTORS))
     return {
         "name": "envoy.resource_monitors.global_downstream_max_connections",
         "typed_config": {

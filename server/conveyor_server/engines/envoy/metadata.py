@@ -9,6 +9,7 @@ from typing import Final
 from urllib.parse import quote
 
 from conveyor_server.calls import CallError
+from conveyor_server.shortening import MAX_TEXT
 from conveyor_server.statuses import Code
 
 Header = tuple[bytes, bytes]
@@ -30,7 +31,8 @@ def parse_timeout(value: bytes) -> float:
     """Seconds of a grpc-timeout header, as 501m or 10S. Raises CallError."""
     digits, unit = value[:-1], _UNITS.get(value[-1:])
     if unit is None or not digits.isdigit() or len(digits) > _MAX_DIGITS:
-        raise CallError(Code.INVALID_ARGUMENT, f"the grpc-timeout {value!r} is not a number and a unit, as 500m")
+        text = f"the grpc-timeout {value[:MAX_TEXT]!r} is not a number and a unit, as 500m"
+        raise CallError(Code.INVALID_ARGUMENT, text)
     return int(digits) * unit
 
 

@@ -31,6 +31,7 @@ class LookQuery(Query):
 
 async def look(exchange: Exchange, repository: Repository) -> dict[str, Any]:
     """Classify's answer as JSON, with `row`: what the model was given, as a PNG in base64, and its size in pixels."""
+    exchange.knock(CLASSIFY)
     query = exchange.query(LookQuery)
     image = pb.Image(encoded=await exchange.body())
     request = pb.ClassifyRequest(model_name=query.model, model_version=query.version, images=[image], top_k=query.top_k)

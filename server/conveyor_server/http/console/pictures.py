@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from conveyor_server.errors import ErrorKind, ServingError
+from conveyor_server.shortening import shortened
 
 # Beside model.onnx.
 FOLDER: Final = "report"
@@ -29,7 +30,7 @@ def picture_names(model_file: Path) -> list[str]:
 def read_picture(model_file: Path, name: str) -> bytes:
     """One picture's bytes. Raises ServingError NOT_FOUND for whatever is not one of `picture_names`."""
     if name not in picture_names(model_file):
-        raise ServingError(ErrorKind.NOT_FOUND, f"this version has no training picture {name!r}")
+        raise ServingError(ErrorKind.NOT_FOUND, f"this version has no training picture {shortened(name)!r}")
     try:
         content = (model_file.parent / FOLDER / name).read_bytes()
     except OSError:

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 from typing import Final
-from urllib.parse import urlsplit
-
-from starlette.requests import Request
 
 # Sent by the page's own script; another site's page cannot send it without being asked first, and is never let.
 OWN_HEADER: Final = "x-conveyor-console"
@@ -21,8 +18,3 @@ SECURITY_HEADERS: Final = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
 }
-
-
-def host_of(request: Request) -> str:
-    """The host that the caller's browser believes it talks to, in small letters, without port and brackets."""
-    return urlsplit(f"//{request.headers.get('host', '')}").hostname or ""

@@ -38,7 +38,7 @@ def console_routes(services: HttpServices) -> list[Route]:
     return [
         Route("/", console.page),
         Route("/console/files/{name}", console.file),
-        # Classify has its own door.
+        # It knocks at Classify's door itself.
         Route("/console/look", console.answering(console.look), methods=["POST"]),
         Route("/console/explain", console.answering(console.explain), methods=["POST"], middleware=inference),
         Route("/console/pictures", console.answering(console.pictures), middleware=inference),
@@ -67,7 +67,7 @@ class _Console:
 
         async def handle(request: Request) -> Response:
             try:
-                check_request(request, self._services)
+                check_request(request)
                 return _protected(await answer(request, Exchange(request, self._services)))
             except (CallError, ServingError, HttpError) as error:
                 return _protected(failed(error))

@@ -6,11 +6,11 @@ from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, RootModel, WithJsonSchema
 
+from conveyor_server.datatypes import MAX_AXES
+
 INT64_MAX: Final = 2**63 - 1
 UINT32_MAX: Final = 2**32 - 1
 UINT64_MAX: Final = 2**64 - 1
-# As many as NumPy has.
-MAX_AXES: Final = 64
 
 Size = Annotated[int, Field(ge=0, le=INT64_MAX)]
 Parameter = Annotated[Any, WithJsonSchema({"type": ["boolean", "number", "string"]})]

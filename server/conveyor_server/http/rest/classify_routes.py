@@ -42,6 +42,9 @@ _ANSWER: Final = record(
 async def classify(exchange: Exchange) -> Response:
     """Each image's most probable labels. A lone image's error is the request's own."""
     asked = exchange.query(ClassifyQuery)
+    if not exchange.knows_model(asked.model, asked.version):
+        # The method says so, whatever the body holds.
+        await exchange.ask(CLASSIFY, pb.ClassifyRequest(model_name=asked.model, model_version=asked.version))
     files = await _files(exchange)
     request = pb.ClassifyRequest(
         model_name=asked.model,

@@ -9,6 +9,7 @@ from typing import Final
 
 from conveyor_server.errors import ErrorKind, ServingError
 from conveyor_server.http.rest.statuses import TOO_LARGE, WRONG_FORM, HttpError
+from conveyor_server.shortening import shortened
 
 IDENTITY: Final = "identity"
 # What zlib calls the forms.
@@ -28,7 +29,9 @@ async def inflate(body: bytes, encoding: str, max_bytes: int) -> bytes:
     if encoding in ("", IDENTITY):
         return body
     if encoding not in _WINDOW_BITS:
-        raise HttpError(WRONG_FORM, f"the Content-Encoding {encoding!r} is not read; send gzip, deflate or neither")
+        raise HttpError(
+            WRONG_FORM, f"the Content-Encoding {shortened(encoding)!r} is not read; send gzip, deflate or neither"
+        )
     if len(body) > _LARGE:
         return await asyncio.to_thread(_inflate, body, encoding, max_bytes)
     return _inflate(body, encoding, max_bytes)

@@ -14,6 +14,7 @@ from conveyor_server.calls import CallError
 from conveyor_server.engines import CERTIFICATE_NAME
 from conveyor_server.engines.envoy.metadata import decode_metadata, name_of_peer, parse_timeout
 from conveyor_server.errors import ErrorKind, ServingError
+from conveyor_server.shortening import shortened
 from conveyor_server.statuses import Code
 
 TIMEOUT_MS: Final = b"conveyor-timeout-ms"
@@ -89,9 +90,8 @@ def _deadline(headers: Mapping[bytes, bytes]) -> float | None:
     seconds = []
     if (milliseconds := headers.get(TIMEOUT_MS)) is not None:
         if not milliseconds.isdigit() or len(milliseconds) > _MAX_DIGITS:
-            words = (
-                f"the header Conveyor-Timeout-Ms is {milliseconds.decode('latin-1')!r}; expected milliseconds, as 250"
-            )
+            given = shortened(milliseconds.decode("latin-1"))
+            words = f"the header Conveyor-Timeout-Ms is {given!r}; expected milliseconds, as 250"
             raise ServingError(ErrorKind.INVALID_ARGUMENT, words)
         seconds.append(int(milliseconds) / 1000)
     if (timeout := headers.get(GRPC_TIMEOUT)) is not None:

@@ -11,6 +11,7 @@ from starlette.datastructures import Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
 from conveyor_server.errors import ErrorKind, ServingError
+from conveyor_server.shortening import shortened
 
 FORM: Final = "multipart/form-data"
 # Read only to say that they should not be there.
@@ -43,7 +44,9 @@ async def files_of(body: bytes, headers: Mapping[str, str], max_files: int) -> l
     files = []
     for name, part in form.multi_items():
         if not isinstance(part, UploadFile):
-            raise _invalid(f"the form's field {name!r} is no file; what is asked of the images belongs in the query")
+            raise _invalid(
+                f"the form's field {shortened(name)!r} is no file; what is asked of the images belongs in the query"
+            )
         files.append(FormFile(name=part.filename or "", content=await part.read()))
     return files
 

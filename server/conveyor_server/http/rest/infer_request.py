@@ -6,11 +6,13 @@ from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from conveyor_server.digits import number_in
 from conveyor_server.errors import ErrorKind, ServingError
 from conveyor_server.http.rest.bodies import INT64_MAX, UINT64_MAX, InferenceBody, InputTensor
 from conveyor_server.http.rest.exchange import parse_json
 from conveyor_server.http.rest.tensors import raw_of_json
 from conveyor_server.inference import inference_pb2 as pb
+from conveyor_server.shortening import shortened
 
 HEADER_LENGTH: Final = "Inference-Header-Content-Length"
 SHARED_MEMORY: Final = "shared_memory_region"
@@ -50,13 +52,16 @@ def read_header_length(text: str | None, body_bytes: int) -> int:
     """How many bytes of the body are JSON. Raises ServingError when that cannot be."""
     if text is None:
         return body_bytes
-    if not text.isdecimal() or not text.isascii() or int(text[:20]) > body_bytes:
-        raise _invalid(f"the header {HEADER_LENGTH} is {text!r}; expected the JSON's length, 0 to {body_bytes} bytes")
-    return int(text)
+    length = number_in(text)
+    if length is None or length > body_bytes:
+        raise _invalid(
+            f"the header {HEADER_LENGTH} is {shortened(text)!r}; expected the JSON's length, 0 to {body_bytes} bytes"
+        )
+    return length
 
 
 def read_inference(body: bytes, header_length: int, model_name: str, model_version: str) -> InferenceCall:
-    """The request as a message; what the model says to it is found out later. Raises ServingError, HttpError."""
+    """The request as a message; what the model says to it is found out later. Raises ServingError."""
     given = parse_json(InferenceBody, body[:header_length])
     parameters = dict(given.parameters)
     all_binary = _flag(parameters, _ALL_BINARY, "the request", otherwise=False)
@@ -70,7 +75,7 @@ def read_inference(body: bytes, header_length: int, model_name: str, model_versi
     binary = []
     for wanted in given.outputs:
         parameters = dict(wanted.parameters)
-        binary.append(_flag(parameters, _BINARY, f"output '{wanted.name}'", otherwise=all_binary))
+        binary.append(_flag(parameters, _BINARY, f"output '{shortened(wanted.name)}'", otherwise=all_binary))
         write_parameters(message.outputs.add(name=wanted.name).parameters, parameters)
     return InferenceCall(message=message, binary=tuple(binary), all_binary=all_binary)
 
@@ -80,7 +85,9 @@ def write_parameters(target: MutableMapping[str, Any], parameters: Mapping[str, 
     for name, value in parameters.items():
         kind, parameter = _kind_of(value), target[name]
         if kind not in parameter.DESCRIPTOR.fields_by_name:
-            raise _invalid(f"parameter '{name}' is not true, false, a text or a number that this method takes")
+            raise _invalid(
+                f"parameter '{shortened(name)}' is not true, false, a text or a number that this method takes"
+            )
         setattr(parameter, kind, value)
 
 
@@ -101,6 +108,8 @@ def _kind_of(value: object) -> str:
 
 
 def _add_input(message: pb.ModelInferRequest, tensor: InputTensor, binary_data: _BinaryData) -> None:
+    # In sentences.
+    name = shortened(tensor.name)
     parameters = dict(tensor.parameters)
     size = parameters.pop(_BINARY_SIZE, None)
     sources = {
@@ -110,15 +119,15 @@ def _add_input(message: pb.ModelInferRequest, tensor: InputTensor, binary_data: 
     }
     given = [source for source, is_given in sources.items() if is_given]
     if len(given) > 1:
-        raise _invalid(f"input '{tensor.name}' has both {given[0]} and {given[1]}; give its values in one way")
+        raise _invalid(f"input '{name}' has both {given[0]} and {given[1]}; give its values in one way")
     added = message.inputs.add(name=tensor.name, datatype=tensor.datatype, shape=tensor.shape)
     write_parameters(added.parameters, parameters)
     if size is not None:
-        message.raw_input_contents.append(binary_data.take(tensor.name, size))
+        message.raw_input_contents.append(binary_data.take(name, size))
     elif tensor.data is not None:
-        message.raw_input_contents.append(raw_of_json(tensor.name, tensor.data, tensor.datatype, tensor.shape))
+        message.raw_input_contents.append(raw_of_json(name, tensor.data, tensor.datatype, tensor.shape))
     elif not given:
-        raise _invalid(f"unable to find data for input tensor '{tensor.name}': it has no 'data' and no {_BINARY_SIZE}")
+        raise _invalid(f"unable to find data for input tensor '{name}': it has no 'data' and no {_BINARY_SIZE}")
 
 
 def _flag(parameters: dict[str, Any], name: str, subject: str, *, otherwise: bool) -> bool:

@@ -31,9 +31,13 @@ _ANSWER: Final = optional(
 
 async def infer(exchange: Exchange) -> Response:
     """Runs the model."""
+    name, version = model_of(exchange)
+    if not exchange.knows_model(name, version):
+        # The method says so, whatever the body holds.
+        await exchange.ask(MODEL_INFER, pb.ModelInferRequest(model_name=name, model_version=version))
     body = await exchange.body()
     header_length = read_header_length(exchange.headers.get(HEADER_LENGTH), len(body))
-    name, version = model_of(exchange)
+    exchange.check_json_size(header_length)
     if header_length or HEADER_LENGTH not in exchange.headers:
         call = read_inference(body, header_length, name, version)
     else:

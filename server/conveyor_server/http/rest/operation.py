@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from google.protobuf.message import Message
 from pydantic import BaseModel
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
@@ -21,7 +21,6 @@ from conveyor_server.http.rest.infer_answer import JSON
 from conveyor_server.http.rest.messages import text_of
 from conveyor_server.http.rest.statuses import HttpError, failed
 from conveyor_server.http.services import HttpServices
-from conveyor_server.statuses import Code
 
 Schema = Mapping[str, Any]
 # Media types, each with the schema of what it holds.
@@ -103,6 +102,3 @@ async def _respond(operation: Operation, exchange: Exchange) -> Response:
         return await operation.handler(exchange)
     except (CallError, ServingError, HttpError) as error:
         return failed(error)
-    except ClientDisconnect:
-        # Nobody reads this.
-        return failed(CallError(Code.CANCELLED, "the caller has gone"))

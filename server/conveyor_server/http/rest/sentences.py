@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pydantic import ValidationError
 
+from conveyor_server.shortening import shortened
+
 
 def of_body(error: ValidationError) -> str:
     """As "inputs[0].shape in the JSON of the body: input should be a valid list"."""
@@ -28,7 +30,7 @@ def of_query(error: ValidationError) -> str:
 
 def _path(location: tuple[int | str, ...]) -> str:
     path = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in location)
-    return path.removeprefix(".")
+    return shortened(path.removeprefix("."))
 
 
 def _lower(message: str) -> str:

@@ -14,6 +14,7 @@ from conveyor_server.http.rest.operation import Content, Handler, Operation, jso
 from conveyor_server.http.rest.schemas import map_of
 from conveyor_server.inference import SERVICE
 from conveyor_server.inference import inference_pb2 as pb
+from conveyor_server.shortening import shortened
 
 LOG_SETTINGS: Final = Procedure(path=f"/{SERVICE}/LogSettings", answer=pb.LogSettingsResponse)
 TRACE_SETTING: Final = Procedure(path=f"/{SERVICE}/TraceSetting", answer=pb.TraceSettingResponse)
@@ -69,7 +70,7 @@ def _write_log_setting(setting: pb.LogSettingsRequest.SettingValue, name: str, v
         case str():
             setting.string_param = value
         case _:
-            raise _invalid(f"log setting '{name}' is not true, false, a whole number of 32 bits or a text")
+            raise _invalid(f"log setting '{shortened(name)}' is not true, false, a whole number of 32 bits or a text")
 
 
 def _trace_values(name: str, value: Any) -> list[str]:
@@ -78,7 +79,7 @@ def _trace_values(name: str, value: Any) -> list[str]:
         return []
     values = value if isinstance(value, list) else [value]
     if not all(isinstance(each, str) for each in values):
-        raise _invalid(f"trace setting '{name}' is not a text, a list of texts or null")
+        raise _invalid(f"trace setting '{shortened(name)}' is not a text, a list of texts or null")
     return values
 
 

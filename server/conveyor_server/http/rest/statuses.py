@@ -14,8 +14,8 @@
 | UNAVAILABLE        | 503    |
 | DEADLINE_EXCEEDED  | 504    |
 
-HTTP alone has: 404 and 405 for a path or method that nobody has, 413 for a body over a limit, 415 for a form or an
-encoding that is not read.
+HTTP alone has: 404 and 405 for a path or method that nobody has, 408 for a body that does not come, 413 for one over
+a limit, 415 for a form or an encoding that is not read.
 """
 
 from __future__ import annotations
@@ -45,6 +45,7 @@ HTTP_STATUSES: Final[Mapping[Code, int]] = {
     Code.UNAVAILABLE: 503,
     Code.DEADLINE_EXCEEDED: 504,
 }
+TOO_SLOW: Final = 408
 TOO_LARGE: Final = 413
 WRONG_FORM: Final = 415
 # Milliseconds, where Retry-After knows whole seconds only.

@@ -14,6 +14,7 @@ from conveyor_server.batch import Rows
 from conveyor_server.datatypes import BYTES, DATATYPES, Datatype
 from conveyor_server.errors import ErrorKind, ServingError
 from conveyor_server.inference.contents import elements_of_raw, raw_of_array, raw_of_elements
+from conveyor_server.shortening import shortened
 
 _BASE64: Final = "b64"
 # By numpy's kind: what JSON values may be, and what that is called.
@@ -30,7 +31,9 @@ def raw_of_json(name: str, data: list[Any], datatype_name: str, shape: Sequence[
     """The raw contents of an input given as JSON. Raises ServingError for values that are not of type and shape."""
     datatype = DATATYPES.get(datatype_name)
     if datatype is None:
-        raise _invalid(f"input '{name}' has the datatype '{datatype_name}'; there are {', '.join(DATATYPES)}")
+        raise _invalid(
+            f"input '{name}' has the datatype '{shortened(datatype_name)}'; there are {', '.join(DATATYPES)}"
+        )
     flat = _flattened(name, data, shape)
     if len(flat) != math.prod(shape):
         expected = math.prod(shape)
