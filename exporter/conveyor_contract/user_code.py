@@ -35,6 +35,13 @@ def call_factory(factory: object, reference: str) -> object:
         raise UserCodeError(f"{reference}() failed ({words}); it is called without arguments.") from error
 
 
+def source_of(reference: str) -> bytes:
+    """The content of the file that holds what load_named has found; empty where there is no such file."""
+    where, _, _ = reference.rpartition(":")
+    file = where if where.endswith(".py") else getattr(_import(where), "__file__", None)
+    return Path(file).read_bytes() if file else b""
+
+
 def error_words(error: Exception) -> str:
     """Type and message on one line."""
     return f"{type(error).__name__}: {' '.join(str(error).split())}".rstrip(": ")

@@ -12,6 +12,7 @@ from conveyor_contract.errors import ContractError, ImageError, UsageError
 from conveyor_contract.model_file import read_model_file
 from conveyor_contract.preprocessing import Preprocessor
 from conveyor_exporter.adopting import adopt
+from conveyor_exporter.data_labels import labels_for
 from conveyor_exporter.description import ExportOptions, ModelDescription
 from conveyor_exporter.errors import ExportError
 from conveyor_exporter.from_data import load_data, test_rows
@@ -60,7 +61,7 @@ def _describe(settings: AdoptSettings, given: ImageInput) -> ModelDescription:
     data = load_data(settings.data, settings.data_dir, given, is_regression) if settings.data else None
     return ModelDescription(
         input=given,
-        labels=labels(settings.labels),
+        labels=labels_for(labels(settings.labels), data),
         task=model_pb2.TASK_REGRESSION if is_regression else model_pb2.TASK_CLASSIFICATION,
         returns=_RETURNS[settings.output],
         test=test_rows(data) if data else None,

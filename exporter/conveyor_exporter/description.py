@@ -50,9 +50,9 @@ class ModelDescription:
 
     `returns` says what the network's forward gives: MEANING_LOGITS (a softmax is added), MEANING_PROBABILITIES
     (it ends in softmax itself) or, for regression, MEANING_VALUES. Without labels, outputs are numbered. `layers` are
-    output shapes by arithmetic and `reported_accuracy` is training's own figure (0 to 1): both are checked. int8 is
-    calibrated on the rows of `training`, a few hundred of what the network was trained on. `samples` become golden
-    samples where there is no `test`.
+    output shapes by arithmetic; `reported_accuracy` (0 to 1) and, for regression, `reported_error` (the mean absolute
+    one) are training's own figures on `test`: all are checked. int8 is calibrated on the rows of `training`, a few
+    hundred of what the network was trained on. `samples` become golden samples where there is no `test`.
     """
 
     input: ModelInput
@@ -64,6 +64,7 @@ class ModelDescription:
     samples: Rows | None = None
     layers: tuple[LayerShape, ...] = ()
     reported_accuracy: float | None = None
+    reported_error: float | None = None
     provenance: model_pb2.Provenance = field(default_factory=model_pb2.Provenance)
     statistics: model_pb2.TrainingStatistics | None = None
 
@@ -79,6 +80,23 @@ class ModelDescription:
         if self.test is None and self.samples is not None:
             return LabelledRows(rows=self.samples, targets=np.arange(len(self.samples)), kind="image")
         return self.test
+
+    def check_outputs(self, outputs: int) -> None:
+        """Raises ExportError when a model with so many outputs cannot give the answers of the test data."""
+        if self.test is None:
+            return
+        targets = self.test.targets
+        if self.is_classification and int(targets.max()) >= outputs:
+            raise ExportError(
+                f"the model has {outputs} outputs, but the test data have a class {int(targets.max())}, counted from "
+                "0; choose the data that it was trained for."
+            )
+        values = targets.reshape(len(targets), -1).shape[1]
+        if not self.is_classification and values != outputs:
+            raise ExportError(
+                f"the model answers with {outputs} values, the test data have {values} a row; choose the data that it "
+                "was trained for."
+            )
 
     @property
     def is_classification(self) -> bool:

@@ -14,6 +14,7 @@ from conveyor_contract.contract import row_shape_of
 from conveyor_contract.errors import UsageError
 from conveyor_contract.model_file import read_model_file
 from conveyor_contract.preprocessing import Preprocessor
+from conveyor_exporter.data_labels import check_labels
 from conveyor_exporter.errors import ExportError
 from conveyor_exporter.session import Session
 
@@ -91,7 +92,7 @@ def _evaluate_run(folder: Path, request: EvaluationRequest) -> EvaluationReport 
         _check_values(len(run.normalisation.value_mean), data)
         values = evaluate_values(run.load_module(), split, run.normalisation)
         return ValuesReport(errors=values.errors, count=values.count, same_data=same_data)
-    _check_labels(run.labels, data)
+    check_labels(run.labels, data)
     result = evaluate_module(run.load_module(), split, run.normalisation)
     return EvaluationReport(
         accuracy=result.accuracy,
@@ -128,7 +129,7 @@ def _evaluate_onnx(path: Path, request: EvaluationRequest) -> EvaluationReport |
     if is_regression:
         _check_values(answers.shape[1], data)
         return ValuesReport(errors=value_errors(answers, split.targets), count=len(answers), same_data=same_data)
-    _check_labels(tuple(contract.labels), data)
+    check_labels(tuple(contract.labels), data)
     return _measure(answers, split.targets, tuple(contract.labels), same_data)
 
 
@@ -161,14 +162,6 @@ def _measure(
         labels=labels,
         same_data=same_data,
     )
-
-
-def _check_labels(ours: tuple[str, ...], data: DataSet) -> None:
-    if ours != data.labels:
-        raise ExportError(
-            f"the model's {len(ours)} labels ({', '.join(ours[:5])}, ...) are not those of {data.name} "
-            f"({len(data.labels)}: {', '.join(data.labels[:5])}, ...); choose the data set that it was trained for."
-        )
 
 
 def _check_values(ours: int, data: DataSet) -> None:

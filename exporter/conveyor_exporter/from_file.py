@@ -88,6 +88,7 @@ def proof_of_file(path: Path, description: ModelDescription, options: ExportOpti
     reference = FileReference(session=_session(path), original=original, description=description)
     row_shape = row_shape_of(description.input.spec())
     outputs = reference.raw_answers(np.zeros((1, *row_shape), np.uint8)).shape[1]
+    description.check_outputs(outputs)
     adopted = graph_around(graph, original, description, outputs)
     candidate = Candidate(
         graph=adopted,

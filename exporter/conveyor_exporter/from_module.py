@@ -15,6 +15,7 @@ def proof_of_module(module: nn.Module, description: ModelDescription, options: E
     """Converts a copy of the network. Raises ConversionError naming what in it prevents that, or ExportError."""
     network = detached_copy(module)
     outputs = probe(network, description, example_rows(description))
+    description.check_outputs(outputs)
     conversion = convert(network, description, options)
     return prepare_proof(conversion, TorchReference(network=network, description=description), outputs, options)
 

@@ -49,6 +49,7 @@ def read_run(folder: Path, data_dir: Path | None = None) -> TrainedModel:
         training=calibration_rows(data),
         layers=_layers(run),
         reported_accuracy=run.report.accuracy,
+        reported_error=run.report.mae,
         provenance=_provenance(run, data),
         statistics=_statistics(run),
     )

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from conveyor.v1 import model_pb2
+from conveyor_exporter.data_labels import labels_for
 from conveyor_exporter.description import ExportOptions, ModelDescription
 from conveyor_exporter.exporting import export, export_run
 from conveyor_exporter.from_data import calibration_rows, load_data, test_rows
@@ -59,9 +60,9 @@ def _describe(settings: ExportSettings) -> ModelDescription:
     data = load_data(settings.data, settings.data_dir, given, is_regression) if settings.data else None
     return ModelDescription(
         input=given,
-        labels=labels(settings.labels),
+        labels=labels_for(labels(settings.labels), data),
         task=model_pb2.TASK_REGRESSION if is_regression else model_pb2.TASK_CLASSIFICATION,
-        returns=_RETURNS[settings.output],
+        returns=_RETURNS[settings.output or "logits"],
         test=test_rows(data) if data else None,
         training=calibration_rows(data) if data else None,
     )

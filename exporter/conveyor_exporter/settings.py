@@ -29,8 +29,8 @@ class ExportSettings(BaseModel):
     )
     mean: str | None = Field(default=None, description="with --module: mean per channel of pixels in 0..1, as 0.13")
     standard_deviation: str | None = Field(default=None, description="with --module: standard deviation per channel")
-    output: Literal["logits", "probabilities", "values"] = Field(
-        default="logits", description="with --module: what forward returns; values is regression"
+    output: Literal["logits", "probabilities", "values"] | None = Field(
+        default=None, description="with --module: what forward returns, logits by default; values is regression"
     )
     data: str | None = Field(default=None, description="with --module: the data set to check on; else noise")
     max_batch_size: PositiveInt = Field(default=32, description="rows; the largest batch that is proved and served")
@@ -56,7 +56,7 @@ class ExportSettings(BaseModel):
             raise ValueError("--module needs --input, one row's size as CxHxW")
         if self.input is not None and not _INPUT.fullmatch(self.input):
             raise ValueError(f"--input is {self.input!r}; write CxHxW for images or CxL for signals, as 1x28x28")
-        of_module = ("input", "labels", "mean", "standard_deviation", "data")
+        of_module = ("input", "labels", "mean", "standard_deviation", "output", "data")
         given = [name for name in of_module if getattr(self, name) is not None]
         if self.run is not None and given:
             raise ValueError(f"--{given[0].replace('_', '-')} goes with --module; a run knows its own")

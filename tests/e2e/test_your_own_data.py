@@ -58,6 +58,32 @@ def _evaluates_as_reported(run: Run, folder: Path, capsys: pytest.CaptureFixture
             assert figures[name] == pytest.approx(getattr(run.report, name), rel=1e-4)
 
 
+def test_values_from_a_network_of_your_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("net.py").write_text(
+        "from torch import nn\ndef make(): return nn.Sequential(nn.Flatten(), nn.Linear(12, 1))\n"
+    )
+    signals = np.random.default_rng(0).normal(0, 4, (300, 2, 6)).astype(np.float32)
+    values = 1000 + signals.sum(axis=(1, 2))  # far from where a network begins: deviation 14
+    np.savez("values.npz", x=signals, y=values)
+    arguments = ["train", "--module", "net.py:make", "--input", "2x6", "--task", "regression", "--data", "arrays"]
+    arguments += ["--data-dir", "values.npz", "--run", "run", "--epochs", "5", "--learning-rate", "0.02"]
+    assert main([*arguments, "--export", "models"]) == 0
+    run = load_run("run")
+    assert run.report.r2 is not None
+    assert run.report.r2 > 0.9
+    with serving(tmp_path / "models") as server, Client(server.address) as client:
+        answers = client.classify_many(list(signals), model="make")
+    assert np.abs(np.array([answer.values[0] for answer in answers]) - values).mean() < 5
+    report = json.loads(Path("run/report.json").read_text())
+    Path("run/report.json").write_text(json.dumps(report | {"mae": 2 * report["mae"]}))
+    capsys.readouterr()
+    assert main(["export", "run", "--to", "models", "--name", "make"]) == 1
+    assert "training reports a mean absolute error of" in capsys.readouterr().err
+
+
 def test_a_folder_of_pictures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pictures = tmp_path / "pictures"
     for name, brightness in (("night", 40), ("dusk", 110), ("day", 210)):

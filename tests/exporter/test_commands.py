@@ -126,6 +126,7 @@ def test_a_module_is_exported_on_noise(
         (["--module", "network.py:build", "--input", "1x8x8", "--mean", "x"], 2, "one number per channel"),
         ([], 2, "give either"),
         (["somewhere", "--labels", "a,b"], 2, "--labels goes with --module"),
+        (["somewhere", "--output", "probabilities"], 2, "--output goes with --module"),
         (["somewhere"], 1, "somewhere"),
     ],
 )

@@ -23,8 +23,9 @@ def test_two_processes_are_as_good_as_one(tmp_path: Path) -> None:
     one = train(settings)
     arguments = ["train", settings.architecture, "--data", "digits", "--run", "two", "--recipe", "article"]
     arguments += ["--epochs", str(_EPOCHS), "--batch-size", str(_BATCH), "--no-pictures", "--no-events"]
-    launch = [sys.executable, "-m", "accelerate.commands.launch", "--num_processes", "2", "--num_machines", "1"]
-    launch += ["--mixed_precision", "no", "--dynamo_backend", "no", "--cpu", "--main_process_port", "0"]
+    # Not --cpu: with it, as without --multi_gpu where there is no GPU, accelerate starts a single process.
+    launch = [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2"]
+    launch += ["--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0"]
     done = subprocess.run(
         [*launch, "-m", "conveyor_cli", *map(str, arguments)],
         cwd=tmp_path,
@@ -37,6 +38,7 @@ def test_two_processes_are_as_good_as_one(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("of 359 test images right") == 1
     two = json.loads((tmp_path / "two" / "report.json").read_text())
+    assert (one.report.machine["processes"], two["machine"]["processes"]) == ("1", "2")
     assert two["accuracy"] == pytest.approx(one.report.accuracy, abs=0.003)
     for ours, theirs in zip(metrics_of(one.folder), metrics_of(tmp_path / "two"), strict=True):
         assert ours["steps"] == theirs["steps"]

@@ -10,7 +10,7 @@ from torch import nn
 
 from conveyor_trainer.data.split import Split
 from conveyor_trainer.errors import DataError, RunError
-from conveyor_trainer.evaluate import evaluate_module
+from conveyor_trainer.evaluate import evaluate_module, rows_at_a_time
 from conveyor_trainer.normalise import Normaliser, measure_normalisation
 from conveyor_trainer.report import Normalisation
 from conveyor_trainer.run import Run, load_run
@@ -119,6 +119,12 @@ def test_evaluation_of_a_known_module() -> None:
     assert evaluation.predictions.tolist() == [0, 1, 2, 3, 3]
     assert evaluation.confidences == pytest.approx(np.full(5, np.e / (np.e + 3)))
     assert module.training
+
+
+def test_large_images_are_evaluated_fewer_at_a_time() -> None:
+    assert rows_at_a_time((28, 28, 1)) == 500
+    assert rows_at_a_time((224, 224, 3)) == 27
+    assert rows_at_a_time((4000, 4000, 3)) == 1
 
 
 def test_normalisation_gives_mean_zero_and_deviation_one() -> None:

@@ -28,6 +28,13 @@ def seven(): return Net(7)
 def fails(): raise OSError("no weights here")
 def number(): return 5
 def empty(): return nn.ReLU()
+def frozen(): return Net().requires_grad_(False)
+def soft(): return nn.Sequential(Net(), nn.Softmax(dim=1))
+
+class Auxiliary(Net):
+    def forward(self, x):
+        answers = super().forward(x)
+        return (answers, answers) if self.training else answers
 """
 
 
@@ -76,6 +83,9 @@ def test_a_module_trains_and_exports_in_one_call(code: Path, capsys: pytest.Capt
         ("--module net.py:fails --input 1x12x12", 1, "net.py:fails() failed (OSError: no weights here)"),
         ("--module net.py:number --input 1x12x12", 1, "gives a int; expected a torch.nn.Module"),
         ("--module net.py:empty --input 1x12x12", 1, "there is nothing to train"),
+        ("--module net.py:frozen --input 1x12x12", 1, "there is nothing to train"),
+        ("--module net.py:soft --input 1x12x12", 1, "ends in a softmax: each row of its answers adds up to 1; return"),
+        ("--module net.py:Auxiliary --input 1x12x12", 1, "answers in training mode with a tuple; expected one tensor"),
         ("--module net.py:biuld --input 1x12x12", 2, "did you mean build"),
         ("--module nowhere.py:build --input 1x12x12", 2, "no file nowhere.py"),
         ("--module net.py:seven --input 1x12x12", 1, "with the shape (2, 7), but the data need (2, 10)"),

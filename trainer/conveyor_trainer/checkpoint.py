@@ -13,7 +13,7 @@ from conveyor_trainer.weights import read_tensors, write_tensors
 
 LAST_FILE = "last.safetensors"
 BEST_FILE = "best.safetensors"
-_VERSION = "2"
+_VERSION = "3"
 
 
 class Position(BaseModel):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 import torch
@@ -16,7 +17,8 @@ from conveyor_trainer.normalise import Normaliser, value_scale
 from conveyor_trainer.report import Normalisation
 from conveyor_trainer.value_errors import ValueErrors, value_errors
 
-_BATCH = 500  # rows
+_MOST_ROWS = 500  # at a time
+_MOST_BYTES = 16 << 20  # of the rows at a time as the network takes them; its layers hold several times as much
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,5 +111,11 @@ def predict(module: nn.Module, rows: Rows, normalisation: Normalisation) -> Tens
 
 
 def _batches(rows: Rows) -> Iterator[Tensor]:
-    for start in range(0, len(rows), _BATCH):
-        yield torch.from_numpy(rows[start : start + _BATCH])
+    size = rows_at_a_time(rows.shape[1:])
+    for start in range(0, len(rows), size):
+        yield torch.from_numpy(rows[start : start + size])
+
+
+def rows_at_a_time(row_shape: tuple[int, ...]) -> int:
+    """How many rows of this shape are evaluated together."""
+    return max(1, min(_MOST_ROWS, _MOST_BYTES // (4 * prod(row_shape))))

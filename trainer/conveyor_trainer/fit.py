@@ -24,9 +24,9 @@ from conveyor_trainer.metrics import EpochMetrics
 from conveyor_trainer.network import build_network
 from conveyor_trainer.objective import Objective
 from conveyor_trainer.progress import TrainingProgress
-from conveyor_trainer.seeds import derived_seed, seed_generators
+from conveyor_trainer.seeds import derived_seed, forked_generators, seed_generators
 from conveyor_trainer.tally import Tally
-from conveyor_trainer.transfer import freeze_backbone, take_weights
+from conveyor_trainer.transfer import take_weights
 from conveyor_trainer.weights import write_tensors
 
 
@@ -42,14 +42,14 @@ def fit(
     inputs_of = TrainingInputs(recipe, job.normalisation, device)
     objective = Objective(job, device)
     batches = Batches(job, accelerator)
-    with torch.random.fork_rng():
-        learner = Learner(_first_module(job, device), recipe)
+    with forked_generators():
+        learner = Learner(_first_module(job, device), recipe, job.head)
         position = load_checkpoint(job.checkpoints, learner, job.run_key) if resume else Position()
         optimizer = accelerator.prepare_optimizer(learner.optimizer)
 
         network: nn.Module | None = None
         while position.epoch < recipe.epochs and not position.out_of_patience(recipe.patience):
-            _set_mode(job, learner.module, position)
+            _set_mode(job, learner, position)
             if network is None or position.epoch == job.config.freeze_epochs:
                 network = _wrapped(accelerator, learner.module)
             tally = Tally(position, accelerator, job.checkpoints)
@@ -88,18 +88,18 @@ def _first_module(job: Job, device: torch.device) -> nn.Module:
     """The network as it is before the first step, on the device: the same in every process."""
     seed_generators(derived_seed(job.config.seed, "weights"), device)
     module = build_network(job.architecture, job.normalisation)
-    if job.config.init_from is not None:
-        take_weights(module, job.config.init_from)
+    if job.config.init_from is not None and job.head is not None:
+        take_weights(module, job.config.init_from, job.head)
     order = torch.channels_last if job.config.recipe.channels_last else torch.preserve_format
     module.to(device)
     return module.to(memory_format=order)  # type: ignore[call-overload, no-any-return]  # torch's stubs leave it out
 
 
-def _set_mode(job: Job, module: nn.Module, position: Position) -> None:
+def _set_mode(job: Job, learner: Learner, position: Position) -> None:
     """Training mode, with the backbone frozen in the epochs that ask for it."""
-    module.train()
-    if job.config.freeze_epochs:
-        freeze_backbone(module, frozen=position.epoch < job.config.freeze_epochs)
+    learner.module.train()
+    if learner.backbone is not None and job.config.freeze_epochs:
+        learner.backbone.freeze(position.epoch < job.config.freeze_epochs)
 
 
 def _wrapped(accelerator: Accelerator, module: nn.Module) -> nn.Module:

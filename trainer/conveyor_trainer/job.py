@@ -11,6 +11,7 @@ from conveyor_trainer.data.split import DataSet
 from conveyor_trainer.network import Network
 from conveyor_trainer.report import Normalisation
 from conveyor_trainer.schedule import learning_rate
+from conveyor_trainer.transfer import Head
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +25,7 @@ class Job:
     checkpoints: Path
     run_key: str  # equal for runs that must give equal weights
     resume_command: str
+    head: Head | None = None  # the layer that is made anew where training begins with other weights
 
     @property
     def passes(self) -> int:

@@ -8,19 +8,21 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.optim import SGD, Adam, AdamW, Optimizer
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from conveyor_trainer.average import WeightAverage
 from conveyor_trainer.recipe import Recipe
+from conveyor_trainer.transfer import Backbone, Head
 
 
 class Learner:
     """Everything with tensors that a checkpoint must hold. `module` is on its device already."""
 
-    def __init__(self, module: nn.Module, recipe: Recipe) -> None:
+    def __init__(self, module: nn.Module, recipe: Recipe, head: Head | None = None) -> None:
         self.module = module
+        self.backbone = Backbone(module, head) if head is not None else None
         self.optimizer = make_optimizer(module, recipe)
         self._decay = recipe.ema_decay or 0.0
-        self._average = AveragedModel(module, use_buffers=True) if recipe.ema_decay is not None else None
+        self._average = WeightAverage(module) if recipe.ema_decay is not None else None
 
     @property
     def kept(self) -> nn.Module:
@@ -36,15 +38,14 @@ class Learner:
         """After step number `steps`, counted from 1. Early on, old weights are forgotten sooner."""
         if self._average is None:
             return
-        decay = min(self._decay, (1 + steps) / (10 + steps))
-        self._average.multi_avg_fn = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]  # torch leaves it bare
-        self._average.update_parameters(self.module)
+        decay = min(self._decay, (1 + steps) / (10 + steps)) if steps > 1 else 0.0
+        self._average.follow(self.module, decay)
 
     def tensors(self) -> dict[str, Tensor]:
         """The whole state, flat. Names: module.*, average.*, optimizer.<parameter>.<slot>."""
         flat = {f"module.{name}": tensor for name, tensor in self.module.state_dict().items()}
         if self._average is not None:
-            flat |= {f"average.{name}": tensor for name, tensor in self._average.state_dict().items()}
+            flat |= {f"average.{name}": tensor for name, tensor in self._average.module.state_dict().items()}
         for parameter, slots in self.optimizer.state_dict()["state"].items():
             flat |= {f"optimizer.{parameter}.{slot}": tensor for slot, tensor in slots.items() if tensor is not None}
         return flat
@@ -53,7 +54,7 @@ class Learner:
         """Takes back what `tensors` gave. Raises RuntimeError or KeyError when it is another network's."""
         self.module.load_state_dict(_under("module.", flat))
         if self._average is not None:
-            self._average.load_state_dict(_under("average.", flat))
+            self._average.module.load_state_dict(_under("average.", flat))
         parameters = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
         state: dict[int, dict[str, Any]] = {}
         for name, tensor in _under("optimizer.", flat).items():

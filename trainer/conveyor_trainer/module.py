@@ -27,8 +27,8 @@ from conveyor_trainer.layers import (
     activation_of,
 )
 from conveyor_trainer.module_names import VALUE_SCALE
-from conveyor_trainer.normalise import value_scale
 from conveyor_trainer.report import Normalisation
+from conveyor_trainer.scaled_values import ValueScale
 from conveyor_trainer.shapes import Step, plan
 from conveyor_trainer.windows import Window
 
@@ -59,30 +59,8 @@ def build_module(architecture: Architecture, normalisation: Normalisation | None
     steps = plan(architecture)
     network = _sequence(steps)
     if architecture.task == "regression":
-        scale = ValueScale(steps[-1].output_shape[0])
-        if normalisation is not None:
-            scale.mean, scale.deviation = value_scale(normalisation)
-        network.add_module(VALUE_SCALE, scale)
+        network.add_module(VALUE_SCALE, ValueScale(steps[-1].output_shape[0], normalisation))
     return network
-
-
-class ValueScale(nn.Module):
-    """From values of mean 0 and deviation 1, which the layers before it can learn quickly, to the values themselves.
-
-    Its figures are of the training values; they are kept with the weights and are not trained.
-    """
-
-    mean: Tensor
-    deviation: Tensor
-
-    def __init__(self, values: int) -> None:
-        super().__init__()
-        self.register_buffer("mean", torch.zeros(values))
-        self.register_buffer("deviation", torch.ones(values))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(N, K) to (N, K)."""
-        return x * self.deviation + self.mean
 
 
 class ResidualBlock(nn.Module):

@@ -17,7 +17,7 @@ Network = Architecture | UserModule
 def build_network(network: Network, normalisation: Normalisation | None = None) -> nn.Module:
     """A fresh network from PyTorch's global generator: normalised float32 N x C x ... to logits, or to values."""
     if isinstance(network, UserModule):
-        return network.build()
+        return network.build(normalisation)
     from conveyor_trainer.module import build_module
 
     return build_module(network, normalisation)

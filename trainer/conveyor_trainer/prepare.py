@@ -13,13 +13,13 @@ from conveyor_trainer.config import RunConfig
 from conveyor_trainer.data import DataSet, load_data_set
 from conveyor_trainer.errors import DataError, RecipeError
 from conveyor_trainer.job import Job
-from conveyor_trainer.network import Network
+from conveyor_trainer.network import Network, build_network
 from conveyor_trainer.normalise import measure_normalisation
 from conveyor_trainer.recipe import Recipe, changed_recipe, find_recipe
 from conveyor_trainer.run_files import CHECKPOINT_FOLDER, configuration_digest
 from conveyor_trainer.settings import TrainSettings
 from conveyor_trainer.shapes import norm_of_single_values, outputs, plan
-from conveyor_trainer.transfer import initial_weights_digest
+from conveyor_trainer.transfer import Head, find_head, initial_weights_digest, take_weights
 from conveyor_trainer.user_module import UserModule
 
 
@@ -46,6 +46,7 @@ def prepare(settings: TrainSettings) -> Job:
         checkpoints=settings.run / CHECKPOINT_FOLDER,
         run_key=sha256("/".join((configuration_digest(config), network.digest(), data.digest)).encode()),
         resume_command=_command(settings, "--resume"),
+        head=_head(network, settings.init_from) if settings.init_from else None,
     )
 
 
@@ -55,7 +56,7 @@ def _config(settings: TrainSettings) -> RunConfig:
         architecture=settings.architecture,
         module=_absolute(settings.module) if settings.module else None,
         module_input=settings.input_shape,
-        module_task=settings.task,
+        module_task=settings.task or "classification",
         data=settings.data,
         data_dir=settings.data_dir,
         skip_unreadable=settings.skip_unreadable,
@@ -83,7 +84,8 @@ def _check_used(settings: TrainSettings, recipe: Recipe, network: Network) -> No
 
 def _network(settings: TrainSettings) -> Network:
     if settings.module is not None and settings.input_shape is not None:
-        return UserModule(reference=settings.module, input_shape=settings.input_shape, task=settings.task)
+        task = settings.task or "classification"
+        return UserModule(reference=settings.module, input_shape=settings.input_shape, task=task)
     assert settings.architecture is not None  # the settings see to it
     return find_architecture(settings.architecture).with_format(settings.input_size, settings.colour)
 
@@ -110,6 +112,14 @@ def _fitted(network: Network, data: DataSet, batch_size: int) -> Network:
     if batch_size == 1 and (name := norm_of_single_values(plan(fitted))) is not None:
         raise RecipeError(f"{name} normalises each value over the rows of a batch: give a batch_size of at least 2")
     return fitted
+
+
+def _head(network: Network, init_from: Path) -> Head:
+    """The layer that is made anew. Raises RunError when the other weights do not fit."""
+    module = build_network(network)
+    head = find_head(module, network.input_shape)
+    take_weights(module, init_from, head)
+    return head
 
 
 def _command(settings: TrainSettings, *extra: str) -> str:

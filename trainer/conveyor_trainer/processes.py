@@ -26,4 +26,13 @@ def training_processes() -> Iterator[Accelerator]:
 
 def is_main_process() -> bool:
     """Whether this process speaks for all: prints, exports."""
-    return bool(PartialState(cpu=not torch.cuda.is_available()).is_main_process)
+    return bool(_state().is_main_process)
+
+
+def process_count() -> int:
+    """How many train together."""
+    return int(_state().num_processes)
+
+
+def _state() -> PartialState:
+    return PartialState(cpu=not torch.cuda.is_available())

@@ -8,6 +8,8 @@ import subprocess
 from importlib import metadata
 from pathlib import Path
 
+from conveyor_trainer.processes import process_count
+
 _PACKAGES = ("conveyor", "torch", "accelerate", "numpy", "pillow", "scikit-learn")
 
 
@@ -23,8 +25,13 @@ def versions() -> dict[str, str]:
 
 
 def machine() -> dict[str, str]:
-    """The processor and system that trained. No host name."""
-    return {"system": platform.system(), "machine": platform.machine(), "cpus": str(os.cpu_count() or 0)}
+    """The processor and system that trained, and by how many processes. No host name."""
+    return {
+        "system": platform.system(),
+        "machine": platform.machine(),
+        "cpus": str(os.cpu_count() or 0),
+        "processes": str(process_count()),
+    }
 
 
 def source_revision() -> str:

@@ -21,7 +21,7 @@ from conveyor_trainer.config import RunConfig
 from conveyor_trainer.input_format import InputFormat
 from conveyor_trainer.network import Network, build_network
 from conveyor_trainer.report import Digests, Normalisation, RunReport, Statistics
-from conveyor_trainer.run_files import WEIGHTS_FILE, read_run_files
+from conveyor_trainer.run_files import WEIGHTS_FILE, check_unchanged, read_run_files
 from conveyor_trainer.task import Task
 
 if TYPE_CHECKING:
@@ -47,9 +47,13 @@ class Run:
     report: RunReport  # .accuracy, .loss, .count, .confusion_matrix of the test split, .versions, ...
 
     def load_module(self) -> nn.Module:
-        """The trained network on the CPU in eval mode: normalised float32 N x C x ... to logits, or to values."""
+        """The trained network on the CPU in eval mode: normalised float32 N x C x ... to logits, or to values.
+
+        Raises RunError when the network or the weights are not those of the training.
+        """
         from conveyor_trainer.weights import read_weights
 
+        check_unchanged(self.folder, self.architecture, self.digests)
         module = build_network(self.architecture)
         read_weights(self.folder / WEIGHTS_FILE, module, expected_digest=self.digests.weights)
         return module.eval()

@@ -13,7 +13,7 @@ from conveyor_trainer.architecture_file import read_architecture
 from conveyor_trainer.config import RunConfig
 from conveyor_trainer.errors import RunError, TrainerError
 from conveyor_trainer.network import Network
-from conveyor_trainer.report import RunReport
+from conveyor_trainer.report import Digests, RunReport
 from conveyor_trainer.user_module import UserModule
 
 CONFIG_FILE = "config.yaml"
@@ -75,9 +75,27 @@ def read_run_files(folder: Path) -> tuple[RunConfig, Network, RunReport]:
     return config, _network(folder, config, report), report
 
 
+def check_unchanged(folder: Path, network: Network, digests: Digests) -> None:
+    """Raises RunError when the network is not the one that was trained: other layers, or other code of the user's."""
+    if network.digest() == digests.architecture:
+        return
+    if isinstance(network, UserModule):
+        raise RunError(
+            f"{network.reference} is not the network that {folder} was trained with: its layers or the text of its "
+            "file have changed since; bring that file back as it was, or train again"
+        )
+    raise RunError(
+        f"{folder / ARCHITECTURE_FILE} is not the architecture that the run was trained with: the file was changed; "
+        "bring it back as it was, or train again"
+    )
+
+
 def _network(folder: Path, config: RunConfig, report: RunReport) -> Network:
     if config.module is None or config.module_input is None:
-        return read_architecture(folder / ARCHITECTURE_FILE)
+        architecture = read_architecture(folder / ARCHITECTURE_FILE)
+        # Here already: the data are read by what it says. A module's code is looked at once it is needed.
+        check_unchanged(folder, architecture, report.digests)
+        return architecture
     outputs = len(report.labels) or len(report.normalisation.value_mean)
     return UserModule(
         reference=config.module, input_shape=config.module_input, task=config.module_task, outputs=outputs

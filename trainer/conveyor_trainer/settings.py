@@ -65,7 +65,9 @@ class TrainSettings(BaseModel):
         pattern=r"^[1-9]\d*(x[1-9]\d*){1,2}$",
         description="what --module takes: CxHxW, or CxL for signals",
     )
-    task: Task = Field(default="classification", description="what --module answers with: logits, or values")
+    task: Task | None = Field(
+        default=None, description="what --module answers with: classification (logits, the default) or regression"
+    )
     init_from: Path | None = Field(
         default=None, description="begin with the weights of this run or .safetensors file, the last layer made anew"
     )
@@ -91,10 +93,12 @@ class TrainSettings(BaseModel):
 
     @model_validator(mode="after")
     def _nothing_without_effect(self) -> Self:
-        if self.module is None and self.task != "classification":
+        if self.module is None and self.task is not None:
             raise ValueError(
                 "--task is for --module; an ARCHITECTURE says it itself: with a softmax at its end, classes"
             )
+        if self.freeze_epochs and self.init_from is None:
+            raise ValueError("--freeze-epochs goes with --init-from: untrained layers are not worth keeping")
         if self.resume and self.force:
             raise ValueError("--resume goes on with the run that --force would replace: give one of them")
         return self

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from accelerate import Accelerator
 
 from conveyor_trainer.fit import fit
@@ -17,14 +19,23 @@ from conveyor_trainer.run_folder import check_folder, claim_folder
 from conveyor_trainer.settings import TrainSettings
 
 
-def train(settings: TrainSettings) -> Run:
-    """Trains and returns the finished run. Raises ConveyorError; TrainingStoppedError after Ctrl-C, with all saved."""
+def _silent(line: str) -> None:
+    """Nobody is listening."""
+
+
+def train(settings: TrainSettings, tell: Callable[[str], None] = _silent) -> Run:
+    """Trains and returns the finished run. Raises ConveyorError; TrainingStoppedError after Ctrl-C, with all saved.
+
+    `tell` gets lines that a user should read before minutes are spent.
+    """
     with training_processes() as accelerator:
         with accelerator.main_process_first():  # one process downloads, the others find the files
             job = prepare(settings)
         finished = check_folder(settings, job)
         accelerator.wait_for_everyone()
         if not finished:
+            if job.head is not None and accelerator.is_main_process:
+                tell(f"head: {job.head.name} is made anew, the rest begins with {settings.init_from}")
             _train(settings, job, accelerator)
     return load_run(settings.run)
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from conveyor_contract.errors import UserCodeError
-from conveyor_contract.user_code import call_factory, error_words, load_named
-from conveyor_trainer.errors import DataError
+from conveyor_contract.user_code import call_factory, load_named, source_of
 from conveyor_trainer.input_format import InputFormat, input_format_of
+from conveyor_trainer.report import Normalisation
 from conveyor_trainer.task import Task
 
 if TYPE_CHECKING:
@@ -42,14 +42,37 @@ class UserModule:
         return replace(self, outputs=outputs)
 
     def digest(self) -> str:
-        """sha256 of the layers as PyTorch prints them and of the weights' names and shapes."""
+        """sha256 of the layers as PyTorch prints them, of the weights' names and shapes, and of the file of the
+        code."""
         module = self.build()
-        shapes = {name: list(tensor.shape) for name, tensor in module.state_dict().items()}
-        content = json.dumps({"layers": repr(module), "weights": shapes, "input": self.input_shape})
-        return "sha256:" + hashlib.sha256(content.encode()).hexdigest()
+        content = {
+            "layers": repr(module),
+            "weights": {name: list(tensor.shape) for name, tensor in module.state_dict().items()},
+            "input": self.input_shape,
+            "code": hashlib.sha256(source_of(self.reference)).hexdigest(),
+        }
+        return "sha256:" + hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
-    def build(self) -> nn.Module:
-        """A fresh network. Raises UsageError or UserCodeError; DataError when it answers with too many values."""
+    def build(self, normalisation: Normalisation | None = None) -> nn.Module:
+        """A fresh network; for regression with a ValueScale at its end, with the normalisation's figures where given.
+
+        Raises UsageError or UserCodeError; DataError when it answers with too many values.
+        """
+        module = self._made()
+        if self.outputs is None:
+            return module
+        from conveyor_trainer.probe import Expectation, check_answers
+        from conveyor_trainer.scaled_values import ScaledNetwork, ValueScale
+
+        expected = Expectation(
+            reference=self.reference, input_shape=self.input_shape, outputs=self.outputs, task=self.task
+        )
+        check_answers(module, expected)
+        if self.task == "regression":
+            return ScaledNetwork(module, ValueScale(self.outputs, normalisation))
+        return module
+
+    def _made(self) -> nn.Module:
         from torch import nn
 
         found = load_named(self.reference)
@@ -57,28 +80,8 @@ class UserModule:
         module = copy.deepcopy(found) if isinstance(found, nn.Module) else call_factory(found, self.reference)
         if not isinstance(module, nn.Module):
             raise UserCodeError(f"{self.reference} gives a {type(module).__name__}; expected a torch.nn.Module.")
-        if not any(True for _ in module.parameters()):
-            raise UserCodeError(f"{self.reference} gives a network without parameters: there is nothing to train.")
-        if self.outputs is not None:
-            self._check_answers(module, self.outputs)
-        return module
-
-    def _check_answers(self, module: nn.Module, outputs: int) -> None:
-        import torch
-
-        was_training = module.training
-        module.eval()
-        try:
-            with torch.no_grad():
-                answers = module(torch.zeros(2, *self.input_shape))
-        except Exception as error:  # the network is the user's: anything may come out of it
-            size = "x".join(map(str, self.input_shape))
-            raise UserCodeError(f"{self.reference} fails on an input of {size} ({error_words(error)}).") from error
-        finally:
-            module.train(was_training)
-        shape = tuple(getattr(answers, "shape", ()))
-        if shape != (2, outputs):
-            raise DataError(
-                f"{self.reference} answers two inputs with the shape {shape}, but the data need (2, {outputs}): one "
-                f"{'logit a class' if self.task == 'classification' else 'number a value'}"
+        if not any(parameter.requires_grad for parameter in module.parameters()):
+            raise UserCodeError(
+                f"{self.reference} gives a network without parameters that learn: there is nothing to train."
             )
+        return module

@@ -23,7 +23,7 @@ def run(settings: TrainSettings) -> None:
     from conveyor_trainer.processes import is_main_process
     from conveyor_trainer.train import train
 
-    finished = train(settings)
+    finished = train(settings, tell=_tell)
     if not is_main_process():
         return
     _print_results(finished)
@@ -35,6 +35,11 @@ def run(settings: TrainSettings) -> None:
 
     name = settings.name or finished.architecture.name
     export.run(ExportSettings(run=finished.folder, to=settings.export, name=name))
+
+
+def _tell(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
 
 
 def _print_results(finished: "Run") -> None:

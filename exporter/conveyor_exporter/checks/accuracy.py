@@ -10,7 +10,7 @@ from conveyor_exporter.checks.candidate import Proof, failed, passed
 from conveyor_exporter.tolerances import proof_tolerance
 
 _NAMED_ROWS = 10
-_REPORTED_TOLERANCE = 0.001  # another machine's last digit may turn a close call
+_REPORTED_TOLERANCE = 0.001  # of accuracy, and a share of an error: another machine's last digit may turn a close call
 
 
 def agreement(proof: Proof) -> model_pb2.Check | None:
@@ -81,7 +81,9 @@ def accuracy(proof: Proof) -> model_pb2.Check | None:
             reported=reported,
             **figures,
         )
-    return passed(f"{exported:.2%} of {len(proof.test.targets)} test rows for both", **figures)
+    chance = 1 / len(proof.candidate.labels)
+    warning = "" if exported > chance else f"; no better than chance ({chance:.2%}): are the labels in its order?"
+    return passed(f"{exported:.2%} of {len(proof.test.targets)} test rows for both{warning}", **figures)
 
 
 def mean_error(proof: Proof) -> model_pb2.Check | None:
@@ -93,6 +95,14 @@ def mean_error(proof: Proof) -> model_pb2.Check | None:
         float(np.abs(answers - targets).mean()) for answers in (proof.reference_answers, proof.exported_answers)
     )
     tolerance = proof_tolerance(targets).absolute
+    reported = proof.reference.description.reported_error
+    if reported is not None and abs(reported - pytorch) > tolerance + _REPORTED_TOLERANCE * reported:
+        return failed(
+            f"training reports a mean absolute error of {reported:.4g}, {proof.reference.name} gives {pytorch:.4g} "
+            "here; other data or other preprocessing than in training.",
+            reported=reported,
+            pytorch=pytorch,
+        )
     verdict = passed if abs(pytorch - exported) <= tolerance else failed
     return verdict(
         f"mean absolute error {pytorch:.4g} for {proof.reference.name}, {exported:.4g} for ONNX Runtime",
