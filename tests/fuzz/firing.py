@@ -78,6 +78,14 @@ def resident_mib(pids: Sequence[int]) -> float:
     return total
 
 
+def wait_until_small(pids: Sequence[int], mib: float) -> None:
+    """Returns once the processes have at most so much; what huge images took goes back in the course of seconds."""
+    end = time.monotonic() + START_SECONDS
+    while (now := resident_mib(pids)) > mib:
+        assert time.monotonic() < end, f"{now:.0f} MiB, and at most {mib:.0f} were expected"
+        time.sleep(0.2)
+
+
 def _send(channel: grpc.Channel, shot: Shot) -> Any:
     path = shot.rpc.path
     if shot.rpc.is_stream:

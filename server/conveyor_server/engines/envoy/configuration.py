@@ -21,6 +21,10 @@ CONNECTION_WINDOW: Final = 64 * 1024 * KIB
 # Callers whose deadlines pass under load do not get there: they are answered, or wait longer than a second.
 MAX_PREMATURE_RESETS: Final = 10_000
 
+# Bytes of freed memory that its allocator, which is also Python's in this process, gives back to the system each
+# second. It gives none back by itself: a few huge images would be remembered for ever.
+RELEASED_BYTES: Final = 16 * 1024 * 1024
+
 RUNTIME: Final = {
     # The default codec closes a connection that resets more than a few dozen streams a second, innocent calls and all.
     "envoy.reloadable_features.http2_use_oghttp2": True,
@@ -38,6 +42,7 @@ def envoy_configuration(listening: Listening, filters: list[dict[str, Any]], fol
         "admin": {"address": {"pipe": {"path": str(admin_socket_in(folder)), "mode": 0o600}}},
         "layered_runtime": {"layers": [{"name": "conveyor", "static_layer": RUNTIME}]},
         "overload_manager": {"resource_monitors": [_connection_limit(listening.max_connections)]},
+        "memory_allocator_manager": {"bytes_to_release": RELEASED_BYTES, "memory_release_interval": "1s"},
         "static_resources": {"listeners": [_listener(listening, filters, folder)]},
     }
 
