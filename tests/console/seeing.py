@@ -32,7 +32,8 @@ class Console:
         self.url = f"http://{address}/"
 
     def open(self, place: str = "") -> None:
-        """Opens the page, and waits for the server's first word."""
+        """Opens the page anew, wherever it was, and waits for the server's first word."""
+        self.page.goto("about:blank")
         self.page.goto(self.url + place)
         self.page.locator("#status:not([data-state=asking])").wait_for()
 
