@@ -33,8 +33,8 @@ QUIET_SECONDS = 40.0
 # Seconds for the callers' own connections to close, which is no part of what is judged.
 CLOSING_SECONDS = 60.0
 # So many crowds in succession that no thread is started for: then the pools of threads are full.
-CALM_CROWDS = 3
-MAX_CROWDS = 30
+CALM_CROWDS = 6
+MAX_CROWDS = 60
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +62,8 @@ async def soak(
     async with _traffic(server, right) as callers:
         warm_up = min(MAX_WARM_UP, max(MIN_WARM_UP, WARM_UP_SHARE * seconds))
         await again_and_again(scene_with(callers), Sampler(), warm_up, distance)
+        # Beside all the others a crowd finds fewer threads idle than it does alone.
+        await _fill_pools(scene_with(callers))
     early = [f"while warming up: {example}" for example in callers.tally.examples]
     before = await _idle(scene_with(callers), {})
     sampler, broken = Sampler(), ""
