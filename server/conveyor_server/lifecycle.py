@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 
+from conveyor_server.allocator import give_large_blocks_back
 from conveyor_server.importing import collector_paused, settle_collector
 from conveyor_server.memory import require_memory
 from conveyor_server.running import (
@@ -62,6 +63,7 @@ async def run(settings: ServerSettings) -> int:
 
 async def live(settings: ServerSettings, stop: StopRequests) -> int:
     """The whole life of one server in this process. 0 when every accepted request was answered."""
+    give_large_blocks_back()
     with collector_paused():
         # Heavy, and a process that only starts others does without.
         from conveyor_server.devices import device_options

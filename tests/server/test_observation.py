@@ -47,13 +47,19 @@ def monitor(each: Version) -> DriftMonitor:
     return DriftMonitor(each.model, 60.0, lambda: 0.0)
 
 
+def looked_at(each: Version, failures: int) -> tuple[DriftMonitor, Onlooker]:
+    """Drift and a trial that look at its batches; the trial fails at first."""
+    drift, trial = monitor(each), Onlooker(failures)
+    observer = each.bench.batcher.observer = ModelObserver(each.model, drift, None)
+    observer.trial = trial
+    return drift, trial
+
+
 def test_one_that_fails_keeps_neither_the_others_nor_itself_from_looking(caplog: pytest.LogCaptureFixture) -> None:
     @in_loop
     async def look() -> None:
         each = version(1)
-        drift, trial = monitor(each), Onlooker(failures=2)
-        observer = each.bench.batcher.observer = ModelObserver(each.model, drift, None)
-        observer.trial = trial
+        drift, trial = looked_at(each, failures=2)
         for _ in range(3):
             await answered(each, rows(0))
         assert (trial.looks, drift.rows_seen) == (3, 3)
@@ -65,9 +71,7 @@ def test_one_that_fails_keeps_neither_the_others_nor_itself_from_looking(caplog:
 @in_loop
 async def test_a_callers_nan_switches_nothing_off() -> None:
     each = version(1)
-    drift, trial = monitor(each), Onlooker(failures=0)
-    observer = each.bench.batcher.observer = ModelObserver(each.model, drift, None)
-    observer.trial = trial
+    drift, trial = looked_at(each, failures=0)
     await answered(each, np.full((1, 3), np.nan, np.float32))
     await answered(each, rows(0))
     assert (trial.looks, drift.rows_seen, drift.not_finite) == (2, 1, 1)

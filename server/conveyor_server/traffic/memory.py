@@ -79,18 +79,17 @@ class TrafficMemory:
         try:
             kept = _read(self._path)
         except (OSError, ValueError) as error:
-            reason = " ".join(str(error).split())[:300]
             raise StartError(
-                f"the traffic state {self._path} cannot be read ({reason}); mend it, or move it away to begin as "
-                "configured."
+                f"the traffic state {self._path} cannot be read ({_reason_of(error)}); mend it, or move it away to "
+                "begin as configured."
             ) from error
         states = {name: self._resolved(name, kept.get(name)) for name in sorted({*kept, *self._configured})}
         try:
             self._write(self._path, states)
         except OSError as error:
-            reason = error.strerror or str(error)
             raise StartError(
-                f"the traffic state {self._path} cannot be written ({reason}); give a file in a folder that can be."
+                f"the traffic state {self._path} cannot be written ({_reason_of(error)}); give a file in a "
+                "folder that can be."
             ) from error
         return states
 
@@ -122,14 +121,14 @@ class TrafficMemory:
             try:
                 await asyncio.to_thread(self._write, path, {name: state})
             except OSError as error:
-                log.error("traffic model=%s was changed, and %s cannot be written: %s", name, path, error)
+                log.error("traffic model=%s was changed, and %s cannot be written: %s", name, path, _reason_of(error))
 
     def _write(self, path: Path, states: Mapping[str, TrafficState]) -> None:
         try:
             # Another server may share the file.
             there = _read(path)
         except (OSError, ValueError) as error:
-            log.error("%s is written anew, as it cannot be read: %s", path, error)
+            log.error("%s is written anew, as it cannot be read: %s", path, _reason_of(error))
             there = self._kept
         for name, state in states.items():
             self._unwritten[name] = _Kept(configured=self._configured.get(name), state=state)
@@ -153,6 +152,19 @@ def _read(path: Path) -> Mapping[str, _Kept]:
     except FileNotFoundError:
         return {}
     return _adapter().validate_json(content).models
+
+
+def _reason_of(error: OSError | ValueError) -> str:
+    """The first thing that is wrong, in a few words."""
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
+    from pydantic import ValidationError
+
+    if not isinstance(error, ValidationError):
+        return str(error)
+    first = error.errors(include_url=False, include_input=False)[0]
+    place = ".".join(map(str, first["loc"]))
+    return f"{place}: {first['msg']}" if place else first["msg"]
 
 
 def _digest_of_file(repository: Path, name: str, version: int) -> str:

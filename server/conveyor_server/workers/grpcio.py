@@ -13,6 +13,7 @@ import sys
 from contextlib import suppress
 from typing import Final
 
+from conveyor_server.allocator import give_large_blocks_back
 from conveyor_server.errors import StartError
 from conveyor_server.importing import collector_paused
 from conveyor_server.listening import Listening
@@ -83,6 +84,7 @@ def main() -> int:
     """Lives as the parent says. Signals are the parent's, so that a whole group can be told to stop."""
     for number in STOPPING:
         signal.signal(number, signal.SIG_IGN)
+    give_large_blocks_back()
     code = 0 if run_in_loop(_work()) else 1
     exit_now_if_a_run_hangs(code)
     return code
